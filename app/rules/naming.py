@@ -1,0 +1,46 @@
+"""How things are called in Kubernetes, and which names people may choose.
+
+A name is a DNS label, so that it can stand in object names, host names and URLs unescaped.
+"""
+
+import re
+import secrets
+
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+NAME_MAX = 40
+USERNAME_PATTERN = r"^[a-z0-9]([-._@a-z0-9]*[a-z0-9])?$"
+USERNAME_MAX = 63
+# Kubernetes keeps `kube-` for itself.
+RESERVED_PREFIXES = ("kube-",)
+
+LABEL_KEY_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_IMAGE = re.compile(
+    r"^(?P<name>[A-Za-z0-9](?:[-._A-Za-z0-9]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
+    r"(?:/[a-z0-9](?:[-._a-z0-9]*[a-z0-9])?)*)(?::[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(?:@sha256:[a-f0-9]{64})?$"
+)
+
+
+def namespace_for(cluster_name: str) -> str:
+    """The namespace of a cluster where nobody has that name yet."""
+    return f"{cluster_name}-ns"
+
+
+def namespace_with_suffix(cluster_name: str) -> str:
+    """The namespace where the plain one is taken: five random characters keep two tenants' `web` apart."""
+    return f"{cluster_name}-{''.join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(5))}-ns"
+
+
+def instance_name(cluster_name: str, ordinal: int) -> str:
+    return f"{cluster_name}-instance-{ordinal}"
+
+
+def reserved(name: str) -> bool:
+    return name.startswith(RESERVED_PREFIXES)
+
+
+def is_image(reference: str) -> bool:
+    """Whether it reads as a container image reference: name[:tag][@sha256:digest]."""
+    return _IMAGE.fullmatch(reference) is not None

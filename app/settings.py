@@ -1,0 +1,73 @@
+"""Every knob, as one class read from `CMP_*` and handed down. Nothing reads the environment anywhere else."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """docs/settings.md is generated from this class."""
+
+    model_config = SettingsConfigDict(env_prefix="CMP_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    data_dir: Path = Field(Path(".cmp"), description="Where SQLite, the simulator's state and the first token live.")
+    database_url: SecretStr | None = Field(
+        None,
+        description="SQLAlchemy URL: sqlite, postgresql or mysql (also for MariaDB). "
+        "Without it, an SQLite file below the data directory.",
+    )
+    database_pool: int = Field(16, ge=2, le=200, description="Connections that each process keeps to the database.")
+    kubernetes: str = Field(
+        "auto",
+        description="auto (in-cluster when it runs inside one, else the simulator), simulator, in-cluster, "
+        "kubeconfig (its current context), or the path of a kubeconfig.",
+    )
+    worker: Literal["embedded", "separate"] = Field(
+        "embedded", description="embedded: the API process reconciles too. separate: `python -m app.worker` does."
+    )
+    worker_concurrency: int = Field(32, ge=1, le=1000, description="Clusters that one worker visits at the same time.")
+    kubernetes_concurrency: int = Field(
+        20, ge=1, le=500, description="Changes that one worker sends to Kubernetes at the same time."
+    )
+    lease_seconds: float = Field(
+        30.0, gt=1, le=600, description="How long a worker's claim on a cluster lasts unless renewed."
+    )
+    sweep_seconds: float = Field(
+        60.0, gt=0.1, le=3600, description="How often each cluster is visited though nothing was heard of it."
+    )
+    history_days: int = Field(30, ge=1, le=3650, description="How long finished operations and events are kept.")
+    idempotency_hours: int = Field(24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
+    orphan_grace_seconds: float = Field(
+        600.0, ge=0, description="How long an object of ours without a row is left alone before it counts as an orphan."
+    )
+    default_container_image: str = Field("nginx:latest", description="Image of container instances when none is named.")
+    default_vm_image: str = Field(
+        "kubevirt/cirros-container-disk-demo:latest",
+        description="containerDisk image of VM instances when none is named.",
+    )
+    max_instances: int = Field(1000, ge=1, le=3000, description="Instances that one cluster may have.")
+    default_quota_cpu: float = Field(16, ge=0, description="CPU cores of a new user's quota when none is named.")
+    default_quota_memory: int = Field(
+        32768, ge=0, description="MiB of memory of a new user's quota when none is named."
+    )
+    default_quota_instances: int = Field(100, ge=0, description="Instances of a new user's quota when none is named.")
+    default_quota_clusters: int = Field(20, ge=0, description="Clusters of a new user's quota when none is named.")
+    cors_origins: list[str] = Field(
+        [], description="Origins, exact, whose pages may call the API from a browser. JSON list."
+    )
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
+    max_wait_seconds: int = Field(300, ge=1, le=3600, description="Longest `wait` that a request may ask for.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON."
+    )
+
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir / 'cmp.sqlite3'}"
