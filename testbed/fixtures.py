@@ -1,0 +1,67 @@
+"""pytest plugin: the real servers as session fixtures, and last lines that say which of them the tests ran on.
+
+Each xdist worker has servers of its own. What cannot be had is skipped with its reason, never silently.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+import pytest
+
+from testbed import Unavailable
+from testbed.databases import DatabaseServer, MariaDB, PostgreSQL
+
+_KEY = pytest.StashKey[dict[str, str]]()
+_Server = TypeVar("_Server", bound=DatabaseServer)
+
+
+@pytest.fixture(scope="session")
+def postgresql(pytestconfig: pytest.Config) -> Iterator[PostgreSQL]:
+    yield from _database(pytestconfig, "PostgreSQL", PostgreSQL(fast=True))
+
+
+@pytest.fixture(scope="session")
+def mariadb(pytestconfig: pytest.Config) -> Iterator[MariaDB]:
+    server = MariaDB(innodb_snapshot_isolation=False, fast=True)
+    yield from _database(pytestconfig, "MariaDB, innodb_snapshot_isolation=OFF", server)
+
+
+@pytest.fixture(scope="session")
+def mariadb_snapshot_isolation(pytestconfig: pytest.Config) -> Iterator[MariaDB]:
+    server = MariaDB(innodb_snapshot_isolation=True, fast=True)
+    yield from _database(pytestconfig, "MariaDB, innodb_snapshot_isolation=ON", server)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_KEY] = {}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """An xdist worker has finished: take over what it noted."""
+    node.config.stash[_KEY].update(getattr(node, "workeroutput", {}).get("testbed", {}))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    notes = session.config.stash[_KEY]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["testbed"] = notes
+    yield
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and notes:
+        terminal.section("real servers")
+        for name, outcome in sorted(notes.items()):
+            terminal.write_line(f"{name}: {outcome}")
+
+
+def _database(config: pytest.Config, name: str, server: _Server) -> Iterator[_Server]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except Unavailable as reason:
+            config.stash[_KEY][name] = f"SKIPPED, {reason}"
+            pytest.skip(str(reason))
+        config.stash[_KEY][name] = f"ran on {server.version}"
+        yield server
