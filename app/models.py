@@ -6,7 +6,7 @@ Units in the database: CPU in millicores, memory in MiB, times in UTC. This file
 import enum
 import uuid
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
@@ -135,17 +135,22 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def ascii_string(length: int) -> sa.types.TypeEngine[str]:
-    """A byte-wise compared string: equal and ordered alike on every dialect."""
-    return (
-        sa.String(length)
-        .with_variant(sa.String(length, collation="C"), "postgresql")
-        .with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
-    )
+class AsciiString(sa.types.TypeDecorator[str]):
+    """A string compared byte by byte: equal and ordered alike on every dialect."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        length = cast(sa.String, self.impl_instance).length
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"))
+        collation = "C" if dialect.name == "postgresql" else None
+        return dialect.type_descriptor(sa.String(length, collation=collation))
 
 
 # CHAR(32) where there is no UUID type that sorts by its bytes: MariaDB's own reorders them.
-Id = sa.Uuid(as_uuid=True, native_uuid=False).with_variant(postgresql.UUID(as_uuid=True), "postgresql")
+Id = sa.Uuid(native_uuid=False).with_variant(sa.Uuid(), "postgresql")
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -160,12 +165,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    __table_args__: ClassVar[Any] = {
-        "mysql_engine": "InnoDB",
-        "mysql_charset": "utf8mb4",
-        "mysql_collate": "utf8mb4_bin",
-    }
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
+    type_annotation_map: dict[Any, Any] = {
         uuid.UUID: Id,
         datetime: UtcDateTime(),
         int: sa.BigInteger(),
@@ -174,8 +174,9 @@ class Base(DeclarativeBase):
     }
 
 
-def _table_args(*constraints: Any) -> tuple[Any, ...]:
-    return (*constraints, Base.__table_args__)
+def _table_args(*constraints: Any, **options: Any) -> tuple[Any, ...]:
+    common = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+    return (*constraints, common | options)
 
 
 class Platform(Base):
@@ -188,6 +189,8 @@ class Platform(Base):
     cursor_secret: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     created_at: Mapped[datetime]
 
+    __table_args__: Any = _table_args()
+
 
 class User(Base):
     """Somebody with a token and a quota account. `used_*` always equals the sum of the account's ledger rows."""
@@ -195,10 +198,10 @@ class User(Base):
     __tablename__ = "users"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(ascii_string(63), unique=True)
-    token: Mapped[str] = mapped_column(ascii_string(32), doc="how the newest token begins and ends; never the secret")
-    role: Mapped[str] = mapped_column(ascii_string(16))
-    quota_strategy: Mapped[str] = mapped_column(ascii_string(16))
+    username: Mapped[str] = mapped_column(AsciiString(63), unique=True)
+    token: Mapped[str] = mapped_column(AsciiString(32), doc="how the newest token begins and ends; never the secret")
+    role: Mapped[str] = mapped_column(AsciiString(16))
+    quota_strategy: Mapped[str] = mapped_column(AsciiString(16))
     quota_cpu: Mapped[int] = mapped_column(doc="millicores")
     quota_memory: Mapped[int] = mapped_column(doc="MiB")
     quota_instances: Mapped[int]
@@ -216,7 +219,7 @@ class User(Base):
     clusters: Mapped[list["Cluster"]] = relationship(back_populates="owner", passive_deletes="all", lazy="raise")
 
     # `used` may stand above `quota`: a limit set below usage blocks new resources and kills nothing.
-    __table_args__ = _table_args(
+    __table_args__: Any = _table_args(
         *(CheckConstraint(f"used_{d} >= 0", name=f"used_{d}") for d in ("cpu", "memory", "instances", "clusters")),
         *(CheckConstraint(f"quota_{d} >= 0", name=f"quota_{d}") for d in ("cpu", "memory", "instances", "clusters")),
     )
@@ -229,14 +232,14 @@ class ApiToken(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    token_hash: Mapped[str] = mapped_column(ascii_string(64), unique=True, doc="SHA-256, hexadecimal")
-    hint: Mapped[str] = mapped_column(ascii_string(32))
-    name: Mapped[str] = mapped_column(ascii_string(63))
+    token_hash: Mapped[str] = mapped_column(AsciiString(64), unique=True, doc="SHA-256, hexadecimal")
+    hint: Mapped[str] = mapped_column(AsciiString(32))
+    name: Mapped[str] = mapped_column(AsciiString(63))
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     user: Mapped[User] = relationship(back_populates="tokens", lazy="raise")
-    __table_args__ = _table_args()
+    __table_args__: Any = _table_args()
 
 
 class Cluster(Base):
@@ -245,18 +248,18 @@ class Cluster(Base):
     __tablename__ = "clusters"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(ascii_string(63))
-    namespace: Mapped[str] = mapped_column(ascii_string(63), unique=True)
-    namespace_uid: Mapped[str | None] = mapped_column(ascii_string(64), doc="proof that we made it")
-    instance_type: Mapped[str] = mapped_column(ascii_string(32))
+    name: Mapped[str] = mapped_column(AsciiString(63))
+    namespace: Mapped[str] = mapped_column(AsciiString(63), unique=True)
+    namespace_uid: Mapped[str | None] = mapped_column(AsciiString(64), doc="proof that we made it")
+    instance_type: Mapped[str] = mapped_column(AsciiString(32))
     cpu_per_inst: Mapped[int] = mapped_column(doc="millicores")
     memory_per_inst: Mapped[int] = mapped_column(doc="MiB")
     instance_count: Mapped[int]
     image: Mapped[str] = mapped_column(sa.String(512))
     labels: Mapped[dict[str, str]]
     owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
-    phase: Mapped[str] = mapped_column(ascii_string(16))
-    reason: Mapped[str | None] = mapped_column(ascii_string(32))
+    phase: Mapped[str] = mapped_column(AsciiString(16))
+    reason: Mapped[str | None] = mapped_column(AsciiString(32))
     message: Mapped[str | None] = mapped_column(sa.String(1024))
     ready_instances: Mapped[int] = mapped_column(default=0, doc="instances that are as wished")
     version: Mapped[int] = mapped_column(default=1)
@@ -273,7 +276,7 @@ class Cluster(Base):
     instances: Mapped[list["Instance"]] = relationship(
         back_populates="cluster", passive_deletes=True, order_by="Instance.ordinal", lazy="raise"
     )
-    __table_args__ = _table_args(
+    __table_args__: Any = _table_args(
         UniqueConstraint("owner_id", "name"),
         Index(None, "owner_id", "id"),
         Index(None, "due_at"),
@@ -289,26 +292,26 @@ class Instance(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     cluster_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clusters.id", ondelete="CASCADE"))
     ordinal: Mapped[int] = mapped_column(doc="from 1; the n in <cluster>-instance-<n>")
-    instance_name: Mapped[str] = mapped_column(ascii_string(63))
-    k8s_resource: Mapped[str] = mapped_column(ascii_string(160), doc="for example pods/web-instance-1")
-    wanted: Mapped[str] = mapped_column(ascii_string(16))
+    instance_name: Mapped[str] = mapped_column(AsciiString(63))
+    k8s_resource: Mapped[str] = mapped_column(AsciiString(160), doc="for example pods/web-instance-1")
+    wanted: Mapped[str] = mapped_column(AsciiString(16))
     incarnation: Mapped[int] = mapped_column(default=1, doc="a restart wishes the next one")
-    status: Mapped[str] = mapped_column(ascii_string(16))
-    reason: Mapped[str | None] = mapped_column(ascii_string(32))
+    status: Mapped[str] = mapped_column(AsciiString(16))
+    reason: Mapped[str | None] = mapped_column(AsciiString(32))
     message: Mapped[str | None] = mapped_column(sa.String(1024))
     waiting_since: Mapped[datetime | None] = mapped_column(doc="when the present reason was first seen")
     suspend: Mapped[str | None] = mapped_column(
-        ascii_string(16), doc="how it could be suspended: freeze, vm-pause, or not"
+        AsciiString(16), doc="how it could be suspended: freeze, vm-pause, or not"
     )
-    node: Mapped[str | None] = mapped_column(ascii_string(253))
-    ip: Mapped[str | None] = mapped_column(ascii_string(45))
+    node: Mapped[str | None] = mapped_column(AsciiString(253))
+    ip: Mapped[str | None] = mapped_column(AsciiString(45))
     restarts: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
     cluster: Mapped[Cluster] = relationship(back_populates="instances", lazy="raise")
-    __table_args__ = _table_args(UniqueConstraint("cluster_id", "ordinal"))
+    __table_args__: Any = _table_args(UniqueConstraint("cluster_id", "ordinal"))
 
 
 class LedgerEntry(Base):
@@ -327,7 +330,7 @@ class LedgerEntry(Base):
     instances: Mapped[int]
     clusters: Mapped[int]
 
-    __table_args__ = _table_args(
+    __table_args__: Any = _table_args(
         CheckConstraint("cpu >= 0 AND memory >= 0 AND instances >= 0 AND clusters >= 0", name="amounts")
     )
 
@@ -338,26 +341,26 @@ class Operation(Base):
     __tablename__ = "operations"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(ascii_string(32))
-    status: Mapped[str] = mapped_column(ascii_string(16))
+    kind: Mapped[str] = mapped_column(AsciiString(32))
+    status: Mapped[str] = mapped_column(AsciiString(16))
     owner_id: Mapped[uuid.UUID] = mapped_column(doc="whose resource it is")
     actor_id: Mapped[uuid.UUID] = mapped_column(doc="who asked")
-    actor: Mapped[str] = mapped_column(ascii_string(63))
+    actor: Mapped[str] = mapped_column(AsciiString(63))
     cluster_id: Mapped[uuid.UUID]
-    cluster_name: Mapped[str] = mapped_column(ascii_string(63))
+    cluster_name: Mapped[str] = mapped_column(AsciiString(63))
     instance_id: Mapped[uuid.UUID | None]
-    instance_name: Mapped[str | None] = mapped_column(ascii_string(63))
+    instance_name: Mapped[str | None] = mapped_column(AsciiString(63))
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int] = mapped_column(default=1)
     incarnation: Mapped[int | None] = mapped_column(doc="the incarnation that a restart waits for")
-    reason: Mapped[str | None] = mapped_column(ascii_string(32))
+    reason: Mapped[str | None] = mapped_column(AsciiString(32))
     message: Mapped[str | None] = mapped_column(sa.String(1024))
-    request_id: Mapped[str] = mapped_column(ascii_string(128))
+    request_id: Mapped[str] = mapped_column(AsciiString(128))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
-    __table_args__ = _table_args(Index(None, "owner_id", "id"), Index(None, "cluster_id", "status"))
+    __table_args__: Any = _table_args(Index(None, "owner_id", "id"), Index(None, "cluster_id", "status"))
 
 
 class Event(Base):
@@ -366,22 +369,25 @@ class Event(Base):
     __tablename__ = "events"
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
-    kind: Mapped[str] = mapped_column(ascii_string(48))
+    kind: Mapped[str] = mapped_column(AsciiString(48))
     owner_id: Mapped[uuid.UUID | None] = mapped_column(doc="whose stream it belongs to; none for the platform's own")
-    actor: Mapped[str] = mapped_column(ascii_string(63))
+    actor: Mapped[str] = mapped_column(AsciiString(63))
     cluster_id: Mapped[uuid.UUID | None]
-    cluster_name: Mapped[str | None] = mapped_column(ascii_string(63))
+    cluster_name: Mapped[str | None] = mapped_column(AsciiString(63))
     instance_id: Mapped[uuid.UUID | None]
-    instance_name: Mapped[str | None] = mapped_column(ascii_string(63))
+    instance_name: Mapped[str | None] = mapped_column(AsciiString(63))
     operation_id: Mapped[uuid.UUID | None]
-    status: Mapped[str | None] = mapped_column(ascii_string(16), doc="the new status, phase or outcome")
-    reason: Mapped[str | None] = mapped_column(ascii_string(32))
+    status: Mapped[str | None] = mapped_column(AsciiString(16), doc="the new status, phase or outcome")
+    reason: Mapped[str | None] = mapped_column(AsciiString(32))
     message: Mapped[str | None] = mapped_column(sa.String(1024))
-    request_id: Mapped[str | None] = mapped_column(ascii_string(128))
+    request_id: Mapped[str | None] = mapped_column(AsciiString(128))
     created_at: Mapped[datetime]
 
-    __table_args__ = _table_args(
-        Index(None, "owner_id", "id"), Index(None, "cluster_id", "id"), Index(None, "created_at")
+    __table_args__: Any = _table_args(
+        Index(None, "owner_id", "id"),
+        Index(None, "cluster_id", "id"),
+        Index(None, "created_at"),
+        sqlite_autoincrement=True,
     )
 
 
@@ -391,13 +397,13 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_keys"
 
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    key: Mapped[str] = mapped_column(ascii_string(255), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(ascii_string(64), doc="SHA-256 of method, path and body")
+    key: Mapped[str] = mapped_column(AsciiString(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(AsciiString(64), doc="SHA-256 of method, path and body")
     status_code: Mapped[int] = mapped_column(default=0)
     body: Mapped[bytes] = mapped_column(sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"))
     created_at: Mapped[datetime] = mapped_column(index=True)
 
-    __table_args__ = _table_args()
+    __table_args__: Any = _table_args()
 
 
 class Worker(Base):
@@ -413,4 +419,4 @@ class Worker(Base):
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
 
-    __table_args__ = _table_args()
+    __table_args__: Any = _table_args()

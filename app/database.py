@@ -1,0 +1,278 @@
+"""The engine, the dialects' quirks, and the only commit in the house. Holds no statement about our tables.
+
+Every dialect runs at READ COMMITTED with bounded waits; SQLite, which has no such thing, writes one transaction at a
+time (BEGIN IMMEDIATE) and belongs to one process.
+"""
+
+import asyncio
+import fcntl
+import os
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from app.errors import Unavailable
+from app.models import Base, UtcDateTime
+
+T = TypeVar("T")
+
+# Serialization failure, deadlock, lock timeout; MariaDB's snapshot conflict 1020, deadlock 1213, lock timeout 1205.
+_RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
+_RETRYABLE_MYSQL = {1020, 1213, 1205}
+_ATTEMPTS = 10
+_READ_ONLY = "cmp_read_only"
+
+
+class SqliteInUse(RuntimeError):
+    """Another process has this SQLite file: two writers would corrupt what they promise."""
+
+
+class Database:
+    """One per process. `postgres` is the driver's own pool for the hot statements, where there is PostgreSQL."""
+
+    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+        self.url = _normalised(url)
+        self.dialect = self.url.get_backend_name()
+        self.postgres: asyncpg.Pool | None = None
+        self._pool_size = pool_size
+        self._lock_file: int | None = None
+        self._writing: AbstractAsyncContextManager[Any] = (
+            asyncio.Lock() if self.dialect == "sqlite" else nullcontext()  # waiting here beats SQLITE_BUSY
+        )
+        self.engine = _engine(self.url, pool_size)
+
+    async def open(self) -> None:
+        """Take what must be exclusive, and the driver's pool. Raises SqliteInUse, Unavailable."""
+        if self.dialect == "sqlite":
+            self._lock_sqlite()
+        if self.dialect == "postgresql":
+            self.postgres = await self._driver_pool()
+
+    async def close(self) -> None:
+        if self.postgres is not None:
+            await self.postgres.close()
+        await self.engine.dispose()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Commits when the block ends well. Nothing slow may happen inside."""
+        async with self._writing, _session(self.engine) as session:
+            with _translated():
+                async with session.begin():
+                    yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A short look; never waits for a writer and never writes."""
+        async with _session(self.engine.execution_options(**{_READ_ONLY: True})) as session:
+            with _translated():
+                yield session
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """`work` in a transaction, again from its beginning when the database asks for that (deadlock, conflict)."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except exc.DBAPIError as error:
+                if attempt == _ATTEMPTS or not is_retryable(error):
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    async def ping(self) -> None:
+        async with self.reading() as session:
+            await session.execute(sa.text("SELECT 1"))
+
+    def describe(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    def _lock_sqlite(self) -> None:
+        path = Path(f"{self.url.database}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock_file)
+            self._lock_file = None
+            raise SqliteInUse(
+                f"{self.url.database} is in use by another process. SQLite belongs to one process: "
+                "stop the other one, or set CMP_DATABASE_URL to PostgreSQL or MariaDB."
+            ) from error
+
+    async def _driver_pool(self) -> asyncpg.Pool:
+        query = dict(self.url.query)
+        with _translated():
+            return await asyncpg.create_pool(
+                host=self.url.host,
+                port=self.url.port,
+                user=self.url.username,
+                password=self.url.password,
+                database=self.url.database,
+                ssl=query.get("ssl"),
+                min_size=1,
+                max_size=self._pool_size,
+                server_settings=_POSTGRES_SETTINGS,
+                timeout=10,
+            )
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the database asks to run the transaction again."""
+    cause = getattr(error, "orig", error)
+    if getattr(cause, "sqlstate", None) in _RETRYABLE_SQLSTATES:
+        return True
+    code = cause.args[0] if cause is not None and getattr(cause, "args", None) else None
+    return code in _RETRYABLE_MYSQL or (isinstance(code, str) and "database is locked" in code)
+
+
+def violates(error: BaseException, constraint: str) -> bool:
+    """Whether this integrity error is about the unique constraint of that name, on any dialect."""
+    text = str(getattr(error, "orig", error))
+    if constraint in text:
+        return True
+    columns = _unique_columns().get(constraint)
+    return columns is not None and text.endswith(f"UNIQUE constraint failed: {columns}")
+
+
+class utc_now(FunctionElement[Any]):
+    """The database's own clock, in UTC, plus some seconds: leases are never measured by a worker's clock."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, offset_seconds: float = 0) -> None:
+        super().__init__(sa.bindparam(None, float(offset_seconds), type_=sa.Float(), unique=True))
+
+
+@compiles(utc_now, "postgresql")
+def _now_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"(clock_timestamp() + {compiler.process(element.clauses, **kwargs)} * interval '1 second')"
+
+
+@compiles(utc_now, "mysql")
+@compiles(utc_now, "mariadb")
+def _now_mysql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"(utc_timestamp(6) + interval {compiler.process(element.clauses, **kwargs)} * 1000000 microsecond)"
+
+
+@compiles(utc_now, "sqlite")
+def _now_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
+    offset = compiler.process(element.clauses, **kwargs)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({offset}) || ' seconds')"
+
+
+_POSTGRES_SETTINGS = {
+    "application_name": "cmp",
+    "lock_timeout": "10s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+    "jit": "off",
+    "timezone": "UTC",
+}
+
+
+def _normalised(url: str) -> sa.URL:
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    backend = {"mariadb": "mysql"}.get(parsed.get_backend_name(), parsed.get_backend_name())
+    if backend not in drivers:
+        raise ValueError(f"CMP_DATABASE_URL: {backend} is not supported; use sqlite, postgresql or mysql (MariaDB too)")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError("CMP_DATABASE_URL: SQLite needs a file: sqlite:///path/to/cmp.sqlite3")
+    return parsed.set(drivername=drivers[backend])
+
+
+def _engine(url: sa.URL, pool_size: int) -> AsyncEngine:
+    backend = url.get_backend_name()
+    common: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
+    if backend == "sqlite":
+        engine = create_async_engine(url, connect_args={"timeout": 10, "isolation_level": None}, **common)
+        event.listen(engine.sync_engine, "connect", _sqlite_connected)
+        event.listen(engine.sync_engine, "begin", _sqlite_begin)
+        return engine
+    if backend == "postgresql":
+        return create_async_engine(
+            url, pool_pre_ping=True, connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 10}, **common
+        )
+    engine = create_async_engine(
+        url,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        isolation_level="READ COMMITTED",
+        connect_args={"connect_timeout": 10},
+        **common,
+    )
+    event.listen(engine.sync_engine, "connect", _mysql_connected)
+    return engine
+
+
+def _sqlite_connected(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _mysql_connected(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+        "NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10, time_zone = '+00:00'"
+    )
+    cursor.close()
+
+
+def _session(engine: AsyncEngine) -> AsyncSession:
+    return AsyncSession(engine, expire_on_commit=False, autoflush=False)
+
+
+class _translated:
+    """Turns "the database does not answer" into the house's own word for it; leaves every other error alone."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        if error is not None and _is_lost(error):
+            raise Unavailable("The database does not answer. Try again in a moment.", internal=repr(error)) from error
+
+
+def _is_lost(error: BaseException) -> bool:
+    if isinstance(error, (ssl.SSLError, ConnectionError, exc.TimeoutError, exc.InterfaceError)):
+        return True
+    if isinstance(error, exc.DBAPIError):
+        return error.connection_invalidated or (isinstance(error, exc.OperationalError) and not is_retryable(error))
+    return isinstance(
+        error,
+        (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, OSError),
+    )
+
+
+def _unique_columns() -> dict[str, str]:
+    named: dict[str, str] = {}
+    for table in Base.metadata.tables.values():
+        for constraint in table.constraints:
+            if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint) and constraint.name:
+                named[str(constraint.name)] = ", ".join(f"{table.name}.{column.name}" for column in constraint.columns)
+    return named
