@@ -1,0 +1,374 @@
+"""What comes in and what goes out, on the wire. Stops at the routers.
+
+Input is strict: unknown fields, numbers dressed as text and control characters are refused, and no answer repeats
+what was sent. Output names are the document's.
+"""
+
+import unicodedata
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from app.models import (
+    ClusterPhase,
+    InstanceOperation,
+    InstanceStatus,
+    InstanceType,
+    OperationKind,
+    OperationStatus,
+    QuotaStrategy,
+    Role,
+)
+from app.rules import naming, units
+
+T = TypeVar("T")
+MAX_COUNT = 1_000_000
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _plain(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Cf") for character in text):
+        raise ValueError("control, invisible and half characters are not allowed")
+    return unicodedata.normalize("NFC", text)
+
+
+def _not_reserved(name: str) -> str:
+    if naming.reserved(name):
+        raise ValueError("names that begin with kube- belong to Kubernetes")
+    return name
+
+
+def _image(reference: str) -> str:
+    if not naming.is_image(reference):
+        raise ValueError("an image reference is needed, such as nginx:1.29 or registry.example/team/app@sha256:…")
+    return reference
+
+
+_CPU_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "maximum": units.MAX_MILLICORES // 1000, "multipleOf": 0.001},
+        {"type": "string", "pattern": r"^[1-9][0-9]{0,5}m$"},
+    ],
+    "description": "Cores, such as 0.5, or a Kubernetes quantity, such as 500m.",
+    "examples": [0.5, "500m"],
+}
+_MEMORY_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": units.MAX_MIB},
+        {"type": "string", "pattern": r"^([1-9][0-9]{0,6}Mi|[1-9][0-9]{0,3}Gi)$"},
+    ],
+    "description": "MiB, such as 512, or a Kubernetes quantity, such as 4Gi.",
+    "examples": [512, "4Gi"],
+}
+
+Cpu = Annotated[int, BeforeValidator(units.millicores), WithJsonSchema(_CPU_SCHEMA, mode="validation")]
+Memory = Annotated[int, BeforeValidator(units.mebibytes), WithJsonSchema(_MEMORY_SCHEMA, mode="validation")]
+ClusterName = Annotated[
+    str, Field(min_length=1, max_length=naming.NAME_MAX, pattern=naming.NAME_PATTERN), AfterValidator(_not_reserved)
+]
+Username = Annotated[str, Field(min_length=1, max_length=naming.USERNAME_MAX, pattern=naming.USERNAME_PATTERN)]
+Image = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_plain), AfterValidator(_image)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=63, pattern=naming.LABEL_KEY_PATTERN)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=naming.LABEL_VALUE_PATTERN)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=32)]
+Limit = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+
+
+def _limit_cpu(value: Any) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _scaled(value, units.millicores)
+
+
+def _limit_memory(value: Any) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _scaled(value, units.mebibytes)
+
+
+def _scaled(value: Any, parse: Any) -> int:
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        raise ValueError("a number or a quantity is needed")
+    return int(parse(value))
+
+
+# A quota is about many machines: a thousand times the largest instance.
+LimitCpu = Annotated[
+    int,
+    BeforeValidator(_limit_cpu),
+    WithJsonSchema(_CPU_SCHEMA | {"description": "Cores; 0 for none."}, mode="validation"),
+]
+LimitMemory = Annotated[
+    int,
+    BeforeValidator(_limit_memory),
+    WithJsonSchema(_MEMORY_SCHEMA | {"description": "MiB; 0 for none."}, mode="validation"),
+]
+
+
+class ClusterCreate(_In):
+    """A cluster to be: so many equal instances."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "web",
+                    "instance_type": "container",
+                    "cpu_per_instance": 0.5,
+                    "memory_per_instance": 512,
+                    "instance_count": 3,
+                    "image": "nginx:latest",
+                },
+                {
+                    "name": "lab",
+                    "instance_type": "vm",
+                    "cpu_per_instance": 1,
+                    "memory_per_instance": "1Gi",
+                    "instance_count": 1,
+                },
+            ]
+        }
+    )
+
+    name: ClusterName
+    instance_type: Annotated[InstanceType, Field(strict=False)]
+    cpu_per_instance: Cpu = Field(validation_alias=AliasChoices("cpu_per_instance", "cpu_per_inst"))
+    memory_per_instance: Memory = Field(validation_alias=AliasChoices("memory_per_instance", "memory_per_inst"))
+    instance_count: int = Field(1, ge=1, le=3000)
+    image: Image | None = Field(None, description="A container image, or a containerDisk image for VMs.")
+    labels: Labels = Field(default_factory=dict)
+
+
+class Operate(_In):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"operation": "stop"}]})
+
+    operation: Annotated[InstanceOperation, Field(strict=False)]
+
+
+Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=500)]
+
+
+class BulkDelete(_In):
+    """Clusters by id or name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": ["web", "lab"]}]})
+
+    ids: Ids
+
+
+class BulkOperate(_In):
+    """Instances by id or name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"operation": "stop", "ids": ["web-instance-1", "web-instance-2"]}]}
+    )
+
+    operation: Annotated[InstanceOperation, Field(strict=False)]
+    ids: Ids
+
+
+class UserCreate(_In):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"username": "ada", "quota_cpu": 8, "quota_memory": 16384}]}
+    )
+
+    username: Username
+    role: Annotated[Role, Field(strict=False)] = Role.USER
+    quota_cpu: LimitCpu | None = None
+    quota_memory: LimitMemory | None = None
+    quota_instances: Limit | None = None
+    quota_clusters: Limit | None = None
+    quota_strategy: Annotated[QuotaStrategy, Field(strict=False)] = QuotaStrategy.ALLOCATED
+
+
+class UserChange(_In):
+    """What is named changes; the rest stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quota_cpu": 16}, {"disabled": True}]})
+
+    role: Annotated[Role, Field(strict=False)] | None = None
+    quota_cpu: LimitCpu | None = None
+    quota_memory: LimitMemory | None = None
+    quota_instances: Limit | None = None
+    quota_clusters: Limit | None = None
+    quota_strategy: Annotated[QuotaStrategy, Field(strict=False)] | None = None
+    disabled: bool | None = None
+
+
+class Dimensions(_Out):
+    cpu: float = Field(description="Cores.")
+    memory: int = Field(description="MiB.")
+    instances: int
+    clusters: int
+
+
+class QuotaRead(_Out):
+    total: Dimensions
+    used: Dimensions
+    available: Dimensions
+    strategy: QuotaStrategy
+
+
+class UserRead(_Out):
+    id: uuid.UUID
+    username: str
+    role: Role
+    disabled: bool
+    token_hint: str = Field(description="How the token in force begins and ends.")
+    quota_cpu: float
+    quota_memory: int
+    quota_instances: int
+    quota_clusters: int
+    quota_strategy: QuotaStrategy
+    used_cpu: float
+    used_memory: int
+    used_instances: int
+    used_clusters: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class UserCreated(UserRead):
+    token: str | None = Field(description="Shown this once. None in the repeated answer to an Idempotency-Key.")
+
+
+class TokenRead(_Out):
+    token: str | None = Field(description="Shown this once; earlier tokens no longer work.")
+
+
+class Capabilities(_Out):
+    suspend: str | None = Field(description="How it would be suspended: freeze, vm-pause, or not at all.")
+
+
+class InstanceRead(_Out):
+    id: uuid.UUID
+    instance_name: str
+    cluster_id: uuid.UUID
+    status: InstanceStatus
+    reason: str | None
+    message: str | None
+    k8s_resource: str
+    node: str | None
+    ip: str | None
+    restarts: int
+    allowed_operations: list[InstanceOperation]
+    capabilities: Capabilities
+    created_at: datetime
+    updated_at: datetime
+
+
+class OperationRead(_Out):
+    id: uuid.UUID
+    kind: OperationKind
+    status: OperationStatus
+    actor: str
+    cluster_id: uuid.UUID
+    cluster_name: str
+    instance_id: uuid.UUID | None
+    instance_name: str | None
+    done: int
+    total: int
+    reason: str | None
+    message: str | None
+    request_id: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+class ClusterSummary(_Out):
+    """A cluster as lists show it."""
+
+    id: uuid.UUID
+    name: str
+    namespace: str
+    owner: str
+    instance_type: InstanceType
+    cpu_per_instance: float = Field(description="Cores.")
+    memory_per_instance: int = Field(description="MiB.")
+    instance_count: int
+    ready_instances: int = Field(description="Instances that are as wished.")
+    image: str
+    labels: dict[str, str]
+    phase: ClusterPhase
+    reason: str | None
+    message: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ClusterRead(ClusterSummary):
+    instances: list[InstanceRead]
+    operation: OperationRead | None = Field(description="The newest operation on the cluster that is still known.")
+
+
+class Accepted(_Out):
+    message: str
+    operation: OperationRead
+
+
+class OperateResult(_Out):
+    instance: InstanceRead
+    operation: OperationRead
+
+
+class Listing(_Out, Generic[T]):
+    items: list[T]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class Problem(BaseModel):
+    """RFC 9457, with a stable `code`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+class BulkItem(_Out):
+    id: str = Field(description="As it was given.")
+    operation: OperationRead | None
+    problem: Problem | None
+
+
+class BulkResult(_Out):
+    succeeded: int
+    failed: int
+    items: list[BulkItem]
+
+
+class EventRead(_Out):
+    id: int
+    kind: str
+    actor: str
+    cluster_id: uuid.UUID | None
+    cluster_name: str | None
+    instance_id: uuid.UUID | None
+    instance_name: str | None
+    operation_id: uuid.UUID | None
+    status: str | None
+    reason: str | None
+    message: str | None
+    request_id: str | None
+    created_at: datetime
+
+
+class Part(_Out):
+    ok: bool
+    detail: str
+
+
+class Health(_Out):
+    status: str = Field(description="ok, or degraded when a part is not.")
+    version: str
+    parts: dict[str, Part]

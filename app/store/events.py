@@ -1,0 +1,78 @@
+"""What happened, row by row: written in the transaction of the change, read by people and streams."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.database import Row, Session
+from app.models import Cluster, Event, Instance
+
+COLUMNS = list(Event.__table__.columns)
+
+
+async def add(
+    session: Session,
+    *,
+    kind: str,
+    actor: str = "platform",
+    owner_id: uuid.UUID | None = None,
+    cluster: Cluster | None = None,
+    instance: Instance | None = None,
+    operation_id: uuid.UUID | None = None,
+    status: str | None = None,
+    reason: str | None = None,
+    message: str | None = None,
+    request_id: str | None = None,
+) -> None:
+    await add_many(
+        session,
+        [
+            {
+                "kind": kind,
+                "actor": actor,
+                "owner_id": owner_id or (cluster.owner_id if cluster is not None else None),
+                "cluster_id": cluster.id if cluster is not None else None,
+                "cluster_name": cluster.name if cluster is not None else None,
+                "instance_id": instance.id if instance is not None else None,
+                "instance_name": instance.instance_name if instance is not None else None,
+                "operation_id": operation_id,
+                "status": status,
+                "reason": reason,
+                "message": message[:1024] if message else None,
+                "request_id": request_id,
+            }
+        ],
+    )
+
+
+async def add_many(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows as column dicts; `created_at` is set here."""
+    if rows:
+        now = datetime.now(UTC)
+        await session.execute(sa.insert(Event), [{"created_at": now} | row for row in rows])
+
+
+async def latest_id(session: Session) -> int:
+    return int(await session.scalar(sa.select(sa.func.coalesce(sa.func.max(Event.id), 0))) or 0)
+
+
+async def all_since(session: Session, after: int, limit: int) -> list[Row]:
+    """In order of id. Ids may become visible out of order: look back a little (see services.events)."""
+    statement = sa.select(*COLUMNS).where(Event.id > after).order_by(Event.id).limit(limit)
+    return [dict(row) for row in (await session.execute(statement)).mappings()]
+
+
+async def since(session: Session, owner_id: uuid.UUID | None, after: int, limit: int) -> list[Row]:
+    """One owner's, or everybody's where no owner is named."""
+    statement = sa.select(*COLUMNS).where(Event.id > after).order_by(Event.id).limit(limit)
+    if owner_id is not None:
+        statement = statement.where(Event.owner_id == owner_id)
+    return [dict(row) for row in (await session.execute(statement)).mappings()]
+
+
+async def prune(session: Session, older_than: datetime) -> int:
+    result = await session.execute(sa.delete(Event).where(Event.created_at < older_than))
+    return int(result.rowcount)  # type: ignore[attr-defined]

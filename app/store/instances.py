@@ -1,0 +1,76 @@
+"""Instances of clusters."""
+
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.database import Session
+from app.models import Cluster, Instance
+from app.rules.access import Permission, Viewer
+from app.store.paging import Page, PageRequest, page_of
+
+
+async def get(
+    session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False
+) -> tuple[Instance, Cluster] | None:
+    """By id, or by its name among the viewer's own. `lock` holds its cluster and then itself until the commit."""
+    if lock:
+        await _lock_cluster(session, viewer, key)
+    statement = sa.select(Instance, Cluster).join(Cluster).where(_visible(viewer, key))
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    row = (await session.execute(statement)).first()
+    return (row[0], row[1]) if row is not None else None
+
+
+async def all_of(session: Session, cluster_ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Instance]]:
+    """In order of their ordinals, by cluster."""
+    grouped: dict[uuid.UUID, list[Instance]] = {id: [] for id in cluster_ids}
+    statement = sa.select(Instance).where(Instance.cluster_id.in_(cluster_ids))
+    for instance in (await session.execute(statement.order_by(Instance.cluster_id, Instance.ordinal))).scalars():
+        grouped[instance.cluster_id].append(instance)
+    return grouped
+
+
+async def page_for(
+    session: Session,
+    viewer: Viewer,
+    page: PageRequest,
+    *,
+    everyones: bool = False,
+    cluster_id: uuid.UUID | None = None,
+    name: str | None = None,
+    status: str | None = None,
+    instance_type: str | None = None,
+) -> Page[Instance]:
+    statement = sa.select(Instance).join(Cluster)
+    if not everyones:
+        statement = statement.where(Cluster.owner_id == viewer.account_id)
+    if name is not None:
+        statement = statement.where(Instance.instance_name.contains(name, autoescape=True))
+    for column, value in (
+        (Instance.cluster_id, cluster_id),
+        (Instance.status, status),
+        (Cluster.instance_type, instance_type),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    return await page_of(
+        session, statement, page, {"created_at": Instance.id, "name": Instance.instance_name}, Instance.id
+    )
+
+
+def _visible(viewer: Viewer, key: uuid.UUID | str) -> Any:
+    if isinstance(key, str):
+        return sa.and_(Instance.instance_name == key, Cluster.owner_id == viewer.account_id)
+    if viewer.may(Permission.EVERYONES):
+        return Instance.id == key
+    return sa.and_(Instance.id == key, Cluster.owner_id == viewer.account_id)
+
+
+async def _lock_cluster(session: Session, viewer: Viewer, key: uuid.UUID | str) -> None:
+    mine = sa.select(Instance.cluster_id).join(Cluster).where(_visible(viewer, key))
+    cluster_id = (await session.execute(mine)).scalar()
+    if cluster_id is not None:
+        await session.execute(sa.select(Cluster.id).where(Cluster.id == cluster_id).with_for_update())

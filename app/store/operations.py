@@ -1,0 +1,146 @@
+"""Operations: the durable rows behind every slow verb. A finished one never changes again."""
+
+import uuid
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from app.database import Session
+from app.models import Cluster, Instance, Operation, OperationKind, OperationStatus
+from app.rules.access import Permission, Viewer
+from app.store.paging import Page, PageRequest, page_of
+
+OPEN = (OperationStatus.PENDING, OperationStatus.RUNNING)
+
+
+def new(
+    viewer: Viewer,
+    kind: OperationKind,
+    cluster: Cluster,
+    *,
+    id: uuid.UUID,
+    request_id: str,
+    instance: Instance | None = None,
+    total: int = 1,
+    incarnation: int | None = None,
+) -> Operation:
+    now = datetime.now(UTC)
+    return Operation(
+        id=id,
+        kind=kind,
+        status=OperationStatus.PENDING,
+        owner_id=cluster.owner_id,
+        actor_id=viewer.user_id,
+        actor=viewer.username,
+        cluster_id=cluster.id,
+        cluster_name=cluster.name,
+        instance_id=instance.id if instance is not None else None,
+        instance_name=instance.instance_name if instance is not None else None,
+        done=0,
+        total=total,
+        incarnation=incarnation,
+        reason=None,
+        message=None,
+        request_id=request_id,
+        created_at=now,
+        updated_at=now,
+        finished_at=None,
+    )
+
+
+async def get(session: Session, viewer: Viewer, operation_id: uuid.UUID) -> Operation | None:
+    found = await session.get(Operation, operation_id)
+    if found is None or not (found.owner_id == viewer.account_id or viewer.may(Permission.EVERYONES)):
+        return None
+    return found
+
+
+async def page_for(
+    session: Session,
+    viewer: Viewer,
+    page: PageRequest,
+    *,
+    everyones: bool = False,
+    cluster_id: uuid.UUID | None = None,
+    instance_id: uuid.UUID | None = None,
+    status: str | None = None,
+    kind: str | None = None,
+) -> Page[Operation]:
+    """Newest first unless the page says otherwise. `everyones` is the caller's promise that the viewer may."""
+    statement = sa.select(Operation)
+    if not everyones:
+        statement = statement.where(Operation.owner_id == viewer.account_id)
+    for column, value in (
+        (Operation.cluster_id, cluster_id),
+        (Operation.instance_id, instance_id),
+        (Operation.status, status),
+        (Operation.kind, kind),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    return await page_of(session, statement, page, {"created_at": Operation.id}, Operation.id)
+
+
+async def open_for_cluster(session: Session, cluster_id: uuid.UUID) -> list[Operation]:
+    statement = sa.select(Operation).where(Operation.cluster_id == cluster_id, Operation.status.in_(OPEN))
+    return list((await session.execute(statement.order_by(Operation.id))).scalars())
+
+
+async def supersede(session: Session, cluster_id: uuid.UUID, instance_id: uuid.UUID | None, by: str) -> None:
+    """Cancel what is open for an instance, or for the whole cluster, because something newer was wished."""
+    statement = sa.update(Operation).where(Operation.cluster_id == cluster_id, Operation.status.in_(OPEN))
+    if instance_id is not None:
+        statement = statement.where(Operation.instance_id == instance_id)
+    now = datetime.now(UTC)
+    await session.execute(
+        statement.values(
+            status=OperationStatus.CANCELLED, message=f"superseded by {by}", finished_at=now, updated_at=now
+        ).execution_options(synchronize_session=False)
+    )
+
+
+async def progress(
+    session: Session,
+    operation_id: uuid.UUID,
+    *,
+    done: int,
+    total: int | None = None,
+    message: str | None = None,
+    reason: str | None = None,
+) -> None:
+    values = {"status": OperationStatus.RUNNING, "done": done, "message": message, "reason": reason}
+    values |= {"total": total} if total is not None else {}
+    await _change(session, operation_id, values)
+
+
+async def finish(
+    session: Session,
+    operation_id: uuid.UUID,
+    status: OperationStatus,
+    *,
+    reason: str | None = None,
+    message: str | None = None,
+) -> bool:
+    """False when it was finished already."""
+    values: dict[str, object] = {"status": status, "reason": reason, "message": message[:1024] if message else None}
+    values["finished_at"] = datetime.now(UTC)
+    if status is OperationStatus.SUCCEEDED:
+        values["done"] = Operation.total
+    return await _change(session, operation_id, values)
+
+
+async def prune(session: Session, older_than: datetime) -> int:
+    result = await session.execute(
+        sa.delete(Operation).where(Operation.finished_at.is_not(None), Operation.finished_at < older_than)
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+async def _change(session: Session, operation_id: uuid.UUID, values: dict[str, object]) -> bool:
+    result = await session.execute(
+        sa.update(Operation)
+        .where(Operation.id == operation_id, Operation.status.in_(OPEN))
+        .values(values | {"updated_at": datetime.now(UTC)})
+        .execution_options(synchronize_session=False)
+    )
+    return int(result.rowcount) == 1  # type: ignore[attr-defined]

@@ -1,0 +1,78 @@
+"""Users and their tokens."""
+
+import uuid
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.database import Database, Row, Session
+from app.models import ApiToken, Cluster, User
+from app.store.paging import Page, PageRequest, page_of
+
+
+@lru_cache
+def _by_token() -> sa.Select[Any]:
+    return sa.select(*User.__table__.columns).where(valid_token())
+
+
+def valid_token() -> sa.ColumnElement[bool]:
+    """Joins a token, bound as `token_hash` and `now`, to a user who is not disabled."""
+    return sa.and_(
+        ApiToken.user_id == User.id,
+        ApiToken.token_hash == sa.bindparam("token_hash", type_=ApiToken.token_hash.type),
+        sa.or_(
+            ApiToken.expires_at.is_(None), ApiToken.expires_at > sa.bindparam("now", type_=ApiToken.created_at.type)
+        ),
+        User.disabled_at.is_(None),
+    )
+
+
+async def by_token(database: Database, token_hash: str) -> Row | None:
+    """The user's columns, or None: unknown, expired and disabled look alike."""
+    rows = await database.fetch(_by_token(), {"token_hash": token_hash, "now": datetime.now(UTC)})
+    return rows[0] if rows else None
+
+
+async def all_page(session: Session, page: PageRequest, *, name: str | None, role: str | None) -> Page[User]:
+    statement = sa.select(User)
+    if name is not None:
+        statement = statement.where(User.username.contains(name, autoescape=True))
+    if role is not None:
+        statement = statement.where(User.role == role)
+    return await page_of(session, statement, page, {"created_at": User.id, "username": User.username}, User.id)
+
+
+async def all_get(session: Session, key: uuid.UUID | str, *, lock: bool = False) -> User | None:
+    """By id or by username."""
+    statement = sa.select(User).where(User.id == key if isinstance(key, uuid.UUID) else User.username == key)
+    return (await session.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
+
+
+async def any_exists(session: Session) -> bool:
+    return (await session.execute(sa.select(User.id).limit(1))).first() is not None
+
+
+async def other_admins(session: Session, user_id: uuid.UUID) -> int:
+    """How many enabled administrators there are besides this user."""
+    statement = (
+        sa.select(User.id).where(User.role == "admin", User.disabled_at.is_(None), User.id != user_id).with_for_update()
+    )
+    return len((await session.execute(statement)).all())
+
+
+async def has_clusters(session: Session, user_id: uuid.UUID) -> bool:
+    return (
+        await session.execute(sa.select(Cluster.id).where(Cluster.owner_id == user_id).limit(1))
+    ).first() is not None
+
+
+async def delete(session: Session, user_id: uuid.UUID) -> None:
+    await session.execute(sa.delete(User).where(User.id == user_id))
+
+
+async def replace_tokens(session: Session, token: ApiToken) -> None:
+    """This token instead of all that its user had."""
+    await session.execute(sa.delete(ApiToken).where(ApiToken.user_id == token.user_id))
+    session.add(token)
