@@ -3,13 +3,14 @@
 Each xdist worker has servers of its own. What cannot be had is skipped with its reason, never silently.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
-from testbed import Unavailable
+from testbed import Unavailable, build, kubernetes
 from testbed.databases import DatabaseServer, MariaDB, PostgreSQL
 
 _KEY = pytest.StashKey[dict[str, str]]()
@@ -31,6 +32,22 @@ def mariadb(pytestconfig: pytest.Config) -> Iterator[MariaDB]:
 def mariadb_snapshot_isolation(pytestconfig: pytest.Config) -> Iterator[MariaDB]:
     server = MariaDB(innodb_snapshot_isolation=True, fast=True)
     yield from _database(pytestconfig, "MariaDB, innodb_snapshot_isolation=ON", server)
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config) -> Iterator[kubernetes.ControlPlane]:
+    """Uses what is built already, unless CMP_TESTBED_BUILD=1 allows minutes of building."""
+    name = "Kubernetes control plane"
+    try:
+        if os.environ.get("CMP_TESTBED_BUILD") == "1":
+            build.build()
+        plane = kubernetes.start()
+    except Unavailable as reason:
+        _skip(pytestconfig, name, reason)
+    with plane:
+        crds = build.pinned("kubevirt", "kubevirt.io/kubevirt")
+        pytestconfig.stash[_KEY][name] = f"ran on {plane.api_version} with the CRDs of KubeVirt {crds}"
+        yield plane
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,7 +78,11 @@ def _database(config: pytest.Config, name: str, server: _Server) -> Iterator[_Se
         try:
             stack.enter_context(server)
         except Unavailable as reason:
-            config.stash[_KEY][name] = f"SKIPPED, {reason}"
-            pytest.skip(str(reason))
+            _skip(config, name, reason)
         config.stash[_KEY][name] = f"ran on {server.version}"
         yield server
+
+
+def _skip(config: pytest.Config, name: str, reason: Unavailable) -> NoReturn:
+    config.stash[_KEY][name] = f"SKIPPED, {reason}"
+    pytest.skip(str(reason))

@@ -1,0 +1,215 @@
+"""Builds the pinned binaries of the control plane from the Go module proxy into a cache outside the repository.
+
+The versions stand in `testbed/go/*/go.mod`, nowhere else. A binary is built only when missing; nothing built is ever
+committed. `directory()` says where complete sets are; it never builds.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed import Unavailable, cache
+
+_SOURCES = Path(__file__).parent / "go"
+_TOOLCHAIN = "go1.26.8"
+_HEARTBEAT = 30.0  # seconds between signs of life of a long compilation
+
+CRDS = "kubevirt-crds.json"
+
+
+@dataclass(frozen=True)
+class Binary:
+    """One command: `module` is the folder below testbed/go that pins it and `pin` the module whose version it has."""
+
+    name: str
+    module: str
+    pin: str
+    package: str
+
+    @property
+    def version(self) -> str:
+        """As in go.mod, for example v1.36.3."""
+        return pinned(self.module, self.pin)
+
+
+def _kubernetes(name: str) -> Binary:
+    return Binary(name, "kubernetes", "k8s.io/kubernetes", f"k8s.io/kubernetes/cmd/{name}")
+
+
+BINARIES = (
+    _kubernetes("kubectl"),
+    _kubernetes("kube-apiserver"),
+    _kubernetes("kube-scheduler"),
+    _kubernetes("kube-controller-manager"),
+    Binary("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
+    Binary("kwok", "kwok", "sigs.k8s.io/kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+)
+FILES = (*(binary.name for binary in BINARIES), CRDS)
+
+
+def directory() -> Path:
+    """Where all of FILES are ready to use. Raises Unavailable, naming what is missing, when they are not."""
+    folder = location()
+    if lacking := missing(folder):
+        way_on = "complete it or unset it" if "CMP_TESTBED_BIN" in os.environ else "run `python -m testbed build`"
+        raise Unavailable(f"the control plane's binaries are not built ({', '.join(lacking)} in {folder}): {way_on}")
+    return folder
+
+
+def location() -> Path:
+    """`$CMP_TESTBED_BIN`, which is only ever read, else the folder of the cache for exactly these versions."""
+    if ready := os.environ.get("CMP_TESTBED_BIN"):
+        return Path(ready).resolve()
+    return cache.directory() / _versions_hash() / "bin"
+
+
+def missing(folder: Path) -> list[str]:
+    return [name for name in FILES if not (folder / name).is_file()]
+
+
+def pinned(module: str, pin: str) -> str:
+    text = (_SOURCES / module / "go.mod").read_text()
+    found = re.search(rf"^(?:require|)\s*{re.escape(pin)} (v\S+)", text, re.MULTILINE)
+    if found is None:
+        raise LookupError(f"testbed/go/{module}/go.mod does not require {pin}")
+    return found[1]
+
+
+def build() -> Path:
+    """Build what is missing and return the folder. Raises Unavailable with the reason and the way on."""
+    folder = location()
+    if not missing(folder):
+        return folder
+    if "CMP_TESTBED_BIN" in os.environ:
+        return directory()
+    toolchain = go_environment()
+    with cache.locked(folder.parent):
+        folder.mkdir(exist_ok=True)
+        for binary in BINARIES:
+            if not (folder / binary.name).is_file():
+                with _progress(f"{binary.name} {binary.version}"), _replacing(folder / binary.name) as target:
+                    _compile(binary, target, toolchain)
+        if not (folder / CRDS).is_file():
+            with _progress("KubeVirt's CRDs"), _replacing(folder / CRDS) as target:
+                _write_crds(target, toolchain)
+    return folder
+
+
+def go_environment() -> Mapping[str, str]:
+    """The environment in which the Go of this machine builds correctly. Raises Unavailable when it has none."""
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is None:
+        raise Unavailable(
+            f"Go is not installed: install Go 1.26 (or any from 1.21 on, which then fetches {_TOOLCHAIN})"
+        )
+    plain = {**os.environ, "PATH": f"{Path(go).parent}:{os.environ['PATH']}"}
+    plain |= {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    answer = subprocess.run([go, "env", "GOVERSION"], env=plain, capture_output=True, text=True, check=False)
+    numbers = re.match(r"go(\d+)\.(\d+)", answer.stdout)
+    version = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+    if version < (1, 21):
+        found = answer.stdout.strip() or answer.stderr.strip()
+        raise Unavailable(
+            f"{go} is too old ({found}): install Go 1.26 (or any from 1.21 on, which fetches {_TOOLCHAIN})"
+        )
+    if version < (1, 26):
+        return plain | {"GOTOOLCHAIN": _TOOLCHAIN}
+    if version >= (1, 27):
+        # With the new encoding/json the API server's /openapi/v2 comes out malformed.
+        return plain | {"GOEXPERIMENT": "nojsonv2"}
+    return plain
+
+
+def _compile(binary: Binary, target: Path, toolchain: Mapping[str, str]) -> None:
+    argv = ["go", "build", "-trimpath", "-ldflags", _ldflags(binary), "-o", str(target), binary.package]
+    _run(argv, _SOURCES / binary.module, toolchain)
+
+
+def _ldflags(binary: Binary) -> str:
+    """Stripped, and stamped with the version: an unstamped API server confuses its clients."""
+    if binary.module != "kubernetes":
+        return "-s -w"
+    major, minor, _ = binary.version.removeprefix("v").split(".")
+    values = {"gitVersion": binary.version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    stamps = [f"-X {package}.{key}={value}" for package in packages for key, value in values.items()]
+    return " ".join(["-s -w", *stamps])
+
+
+def _write_crds(target: Path, toolchain: Mapping[str, str]) -> None:
+    """Compile KubeVirt's own definitions with testbed/go/kubevirt/crds.go, which says why, and keep its output."""
+    sources = _SOURCES / "kubevirt"
+    module = json.loads(_run(["go", "mod", "download", "-json", "kubevirt.io/kubevirt"], sources, toolchain))
+    theirs = Path(module["Dir"]) / "pkg/virt-operator/resource/generate/components"
+    laid_in = {str(sources / "components" / name): str(theirs / name) for name in _CRD_SOURCES}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:
+        json.dump({"Replace": laid_in}, overlay)
+        overlay.flush()
+        target.write_text(_run(["go", "run", "-overlay", overlay.name, "."], sources, toolchain))
+
+
+_CRD_SOURCES = ("crds.go", "validations_generated.go")
+
+
+def _run(argv: Sequence[str], folder: Path, toolchain: Mapping[str, str]) -> str:
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            argv, cwd=folder, env=toolchain, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+        )
+        try:
+            _wait(process)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        output.seek(0)
+        errors.seek(0)
+        if process.returncode != 0:
+            raise Unavailable(f"`{' '.join(argv[:2])}` failed in {folder}:\n{errors.read()[-2000:]}")
+        return output.read()
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    started = time.monotonic()
+    while True:
+        try:
+            process.wait(_HEARTBEAT)
+        except subprocess.TimeoutExpired:
+            print(f"  … {time.monotonic() - started:4.0f} s", flush=True)
+        else:
+            return
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[None]:
+    started = time.monotonic()
+    print(f"building {what}", flush=True)
+    yield
+    print(f"built {what} in {time.monotonic() - started:.0f} s", flush=True)
+
+
+@contextmanager
+def _replacing(final: Path) -> Iterator[Path]:
+    """A path to write to that becomes `final` only when all went well."""
+    draft = final.with_name(f".{final.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.rename(final)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _versions_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(_SOURCES.glob("*/*")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
