@@ -43,6 +43,10 @@ class SqliteInUse(RuntimeError):
     """Another process has this SQLite file: two writers would corrupt what they promise."""
 
 
+class TryAgain(Exception):
+    """The transaction met a row that was not there when it looked: run it again from its beginning."""
+
+
 class Database:
     """One per process. `postgres` is the driver's own pool for the hot statements, where there is PostgreSQL."""
 
@@ -93,7 +97,7 @@ class Database:
             try:
                 async with self.transaction() as session:
                     return await work(session)
-            except exc.DBAPIError as error:
+            except (exc.DBAPIError, TryAgain) as error:
                 if attempt == _ATTEMPTS or not is_retryable(error):
                     raise
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
@@ -153,7 +157,9 @@ class Database:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the database asks to run the transaction again."""
+    """Whether the database, or the work itself, asks to run the transaction again."""
+    if isinstance(error, TryAgain):
+        return True
     cause = getattr(error, "orig", error)
     if getattr(cause, "sqlstate", None) in _RETRYABLE_SQLSTATES:
         return True

@@ -4,6 +4,7 @@ Input is strict: unknown fields, numbers dressed as text and control characters 
 what was sent. Output names are the document's.
 """
 
+import re
 import unicodedata
 import uuid
 from datetime import datetime
@@ -53,25 +54,42 @@ def _image(reference: str) -> str:
     return reference
 
 
-_CPU_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0, "maximum": units.MAX_MILLICORES // 1000, "multipleOf": 0.001},
-        {"type": "string", "pattern": r"^[1-9][0-9]{0,5}m$"},
-    ],
-    "description": "Cores, such as 0.5, or a Kubernetes quantity, such as 500m.",
-    "examples": [0.5, "500m"],
-}
-_MEMORY_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1, "maximum": units.MAX_MIB},
-        {"type": "string", "pattern": r"^([1-9][0-9]{0,6}Mi|[1-9][0-9]{0,3}Gi)$"},
-    ],
-    "description": "MiB, such as 512, or a Kubernetes quantity, such as 4Gi.",
-    "examples": [512, "4Gi"],
-}
+def _cpu_schema(lowest: float, highest: int, description: str) -> dict[str, Any]:
+    return {
+        "anyOf": [
+            {"type": "number", "minimum": lowest, "maximum": highest // 1000, "multipleOf": 0.001},
+            {"type": "string", "pattern": r"^[1-9][0-9]{0,5}m$"},
+        ],
+        "description": description,
+        "examples": [0.5, "500m"],
+    }
 
-Cpu = Annotated[int, BeforeValidator(units.millicores), WithJsonSchema(_CPU_SCHEMA, mode="validation")]
-Memory = Annotated[int, BeforeValidator(units.mebibytes), WithJsonSchema(_MEMORY_SCHEMA, mode="validation")]
+
+def _memory_schema(lowest: int, highest: int, description: str) -> dict[str, Any]:
+    return {
+        "anyOf": [
+            {"type": "integer", "minimum": lowest, "maximum": highest},
+            {"type": "string", "pattern": r"^([1-9][0-9]{0,6}Mi|[1-9][0-9]{0,3}Gi)$"},
+        ],
+        "description": description,
+        "examples": [512, "4Gi"],
+    }
+
+
+Cpu = Annotated[
+    int,
+    BeforeValidator(units.millicores),
+    WithJsonSchema(
+        _cpu_schema(0.001, units.MAX_MILLICORES, "Cores, such as 0.5, or a quantity, such as 500m."), mode="validation"
+    ),
+]
+Memory = Annotated[
+    int,
+    BeforeValidator(units.mebibytes),
+    WithJsonSchema(
+        _memory_schema(1, units.MAX_MIB, "MiB, such as 512, or a quantity, such as 4Gi."), mode="validation"
+    ),
+]
 ClusterName = Annotated[
     str, Field(min_length=1, max_length=naming.NAME_MAX, pattern=naming.NAME_PATTERN), AfterValidator(_not_reserved)
 ]
@@ -84,30 +102,32 @@ Limit = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 
 def _limit_cpu(value: Any) -> int:
-    return 0 if value == 0 and not isinstance(value, bool) else _scaled(value, units.millicores)
+    return 0 if _is_zero(value) else units.millicores(value, units.MAX_QUOTA_MILLICORES)
 
 
 def _limit_memory(value: Any) -> int:
-    return 0 if value == 0 and not isinstance(value, bool) else _scaled(value, units.mebibytes)
+    return 0 if _is_zero(value) else units.mebibytes(value, units.MAX_QUOTA_MIB)
 
 
-def _scaled(value: Any, parse: Any) -> int:
-    if not isinstance(value, int | float | str) or isinstance(value, bool):
-        raise ValueError("a number or a quantity is needed")
-    return int(parse(value))
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == 0
 
 
-# A quota is about many machines: a thousand times the largest instance.
 LimitCpu = Annotated[
     int,
     BeforeValidator(_limit_cpu),
-    WithJsonSchema(_CPU_SCHEMA | {"description": "Cores; 0 for none."}, mode="validation"),
+    WithJsonSchema(_cpu_schema(0, units.MAX_QUOTA_MILLICORES, "Cores, or a quantity such as 500m."), mode="validation"),
 ]
 LimitMemory = Annotated[
     int,
     BeforeValidator(_limit_memory),
-    WithJsonSchema(_MEMORY_SCHEMA | {"description": "MiB; 0 for none."}, mode="validation"),
+    WithJsonSchema(_memory_schema(0, units.MAX_QUOTA_MIB, "MiB, or a quantity such as 64Gi."), mode="validation"),
 ]
+
+
+def is_label(key: str, value: str) -> bool:
+    short = 0 < len(key) <= 63 and len(value) <= 63
+    return short and bool(re.match(naming.LABEL_KEY_PATTERN, key) and re.match(naming.LABEL_VALUE_PATTERN, value))
 
 
 class ClusterCreate(_In):

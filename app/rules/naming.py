@@ -6,6 +6,8 @@ A name is a DNS label, so that it can stand in object names, host names and URLs
 import re
 import secrets
 
+from app.models import InstanceType
+
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_MAX = 40
 USERNAME_PATTERN = r"^[a-z0-9]([-._@a-z0-9]*[a-z0-9])?$"
@@ -16,6 +18,7 @@ RESERVED_PREFIXES = ("kube-",)
 LABEL_KEY_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
+_RESOURCES = {InstanceType.CONTAINER: "pods", InstanceType.VM: "virtualmachines"}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _IMAGE = re.compile(
     r"^(?P<name>[A-Za-z0-9](?:[-._A-Za-z0-9]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
@@ -31,6 +34,11 @@ def namespace_for(cluster_name: str) -> str:
 def namespace_with_suffix(cluster_name: str) -> str:
     """The namespace where the plain one is taken: five random characters keep two tenants' `web` apart."""
     return f"{cluster_name}-{''.join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(5))}-ns"
+
+
+def kubernetes_resource(instance_type: str, name: str) -> str:
+    """Where an instance is found in its namespace, as kubectl takes it: pods/web-instance-1."""
+    return f"{_RESOURCES[InstanceType(instance_type)]}/{name}"
 
 
 def instance_name(cluster_name: str, ordinal: int) -> str:

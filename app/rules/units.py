@@ -8,6 +8,9 @@ from decimal import Decimal, InvalidOperation
 
 MAX_MILLICORES = 1_024_000
 MAX_MIB = 16 * 1024 * 1024
+# A quota is about many machines.
+MAX_QUOTA_MILLICORES = 1000 * MAX_MILLICORES
+MAX_QUOTA_MIB = 1000 * MAX_MIB
 
 _QUANTITY = re.compile(r"^([0-9]{1,12}(?:\.[0-9]{1,9})?)(m|Ki|Mi|Gi|Ti|k|M|G|T)?$")
 _BYTES = {
@@ -15,22 +18,22 @@ _BYTES = {
 }  # fmt: skip
 
 
-def millicores(value: int | float | str) -> int:
+def millicores(value: int | float | str, highest: int = MAX_MILLICORES) -> int:
     """Cores as a number or numeric text, or a quantity such as `500m`. ValueError says what is wrong."""
     amount, suffix = _split(value)
     if suffix not in ("", "m"):
         raise ValueError("CPU is a number of cores, such as 0.5, or a quantity, such as 500m")
     exact = amount if suffix == "m" else amount * 1000
-    return _whole(exact, MAX_MILLICORES, "CPU must be a whole number of millicores, between 1m and 1024 cores")
+    return _whole(exact, highest, f"CPU must be a whole number of millicores, from 1m to {highest // 1000} cores")
 
 
-def mebibytes(value: int | float | str) -> int:
+def mebibytes(value: int | float | str, highest: int = MAX_MIB) -> int:
     """MiB as a number or numeric text, or a quantity such as `4Gi`. ValueError says what is wrong."""
     amount, suffix = _split(value)
     if suffix == "m":
         raise ValueError("memory is a number of MiB, such as 512, or a quantity, such as 4Gi")
     exact = amount * _BYTES[suffix] / 2**20 if suffix else amount
-    return _whole(exact, MAX_MIB, "memory must be a whole number of MiB, between 1Mi and 16Ti")
+    return _whole(exact, highest, f"memory must be a whole number of MiB, from 1Mi to {highest}Mi")
 
 
 def cores(amount: int) -> float | int:

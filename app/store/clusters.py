@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.database import Database, Row, Session, violates
-from app.models import Cluster, Instance, LedgerEntry, Operation, User
+from app.database import Database, Row, Session, utc_now, violates
+from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, LedgerEntry, Operation, User, Wanted
 from app.rules.access import Permission, Viewer
 from app.store.paging import Page, PageRequest, beyond, decoded, key_value, ordered
 from app.store.users import valid_token
@@ -120,6 +120,45 @@ async def create(
     await session.execute(sa.insert(Instance), [_columns(instance) for instance in instances])
     await session.execute(sa.insert(LedgerEntry), ledger)
     await session.execute(sa.insert(Operation), [_columns(operation)])
+
+
+async def wish_away(session: Session, cluster_id: uuid.UUID, now: datetime) -> None:
+    """Everything of it is to go: the cluster reads deleting, and so does each instance."""
+    await session.execute(
+        sa.update(Cluster)
+        .where(Cluster.id == cluster_id)
+        .values(
+            phase=ClusterPhase.DELETING,
+            reason=None,
+            message=None,
+            attempts=0,
+            due_at=utc_now(),
+            updated_at=now,
+            version=Cluster.version + 1,
+        )
+    )
+    await session.execute(
+        sa.update(Instance)
+        .where(Instance.cluster_id == cluster_id)
+        .values(
+            wanted=Wanted.ABSENT,
+            status=InstanceStatus.DELETING,
+            reason=None,
+            message=None,
+            waiting_since=None,
+            updated_at=now,
+            version=Instance.version + 1,
+        )
+    )
+
+
+async def due_now(session: Session, cluster_id: uuid.UUID) -> None:
+    """A worker visits it next, whatever it thought before."""
+    await session.execute(
+        sa.update(Cluster)
+        .where(Cluster.id == cluster_id)
+        .values(due_at=utc_now(), attempts=0, version=Cluster.version + 1)
+    )
 
 
 def _columns(row: Any) -> dict[str, Any]:

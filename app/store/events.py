@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from app.database import Row, Session
 from app.models import Cluster, Event, Instance
+from app.rules.access import Viewer
+from app.store.paging import Page, PageRequest
 
 COLUMNS = list(Event.__table__.columns)
 
@@ -59,9 +61,46 @@ async def latest_id(session: Session) -> int:
     return int(await session.scalar(sa.select(sa.func.coalesce(sa.func.max(Event.id), 0))) or 0)
 
 
+async def page_for(
+    session: Session,
+    viewer: Viewer,
+    page: PageRequest,
+    *,
+    everyones: bool = False,
+    cluster_id: uuid.UUID | None = None,
+) -> Page[Row]:
+    """`everyones` is the caller's promise that the viewer may."""
+    statement = sa.select(Event)
+    if not everyones:
+        statement = statement.where(Event.owner_id == viewer.account_id)
+    if cluster_id is not None:
+        statement = statement.where(Event.cluster_id == cluster_id)
+    if page.after is not None:
+        last = int(page.after[1])
+        statement = statement.where(Event.id < last if page.descending else Event.id > last)
+    statement = statement.order_by(Event.id.desc() if page.descending else Event.id.asc()).limit(page.limit + 1)
+    rows = [vars(row) for row in (await session.execute(statement)).scalars()]
+    more = len(rows) > page.limit
+    rows = rows[: page.limit]
+    return Page(rows, [str(rows[-1]["id"]), str(rows[-1]["id"])] if more else None)
+
+
 async def all_since(session: Session, after: int, limit: int) -> list[Row]:
-    """In order of id. Ids may become visible out of order: look back a little (see services.events)."""
+    """In order of id. Ids may become visible out of order: see services.events."""
     statement = sa.select(*COLUMNS).where(Event.id > after).order_by(Event.id).limit(limit)
+    return [dict(row) for row in (await session.execute(statement)).mappings()]
+
+
+async def all_of(session: Session, ids: list[int]) -> list[Row]:
+    statement = sa.select(*COLUMNS).where(Event.id.in_(ids)).order_by(Event.id)
+    return [dict(row) for row in (await session.execute(statement)).mappings()]
+
+
+async def late(session: Session, owner_id: uuid.UUID | None, until: int, oldest: datetime) -> list[Row]:
+    """One owner's (or everybody's) up to an id that are not older than that: some may have become visible lately."""
+    statement = sa.select(*COLUMNS).where(Event.id <= until, Event.created_at >= oldest).order_by(Event.id)
+    if owner_id is not None:
+        statement = statement.where(Event.owner_id == owner_id)
     return [dict(row) for row in (await session.execute(statement)).mappings()]
 
 

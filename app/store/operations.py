@@ -81,6 +81,12 @@ async def page_for(
     return await page_of(session, statement, page, {"created_at": Operation.id}, Operation.id)
 
 
+async def latest(session: Session, cluster_id: uuid.UUID) -> Operation | None:
+    """The newest on the cluster as a whole or one of its instances."""
+    statement = sa.select(Operation).where(Operation.cluster_id == cluster_id).order_by(Operation.id.desc()).limit(1)
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
 async def open_for_cluster(session: Session, cluster_id: uuid.UUID) -> list[Operation]:
     statement = sa.select(Operation).where(Operation.cluster_id == cluster_id, Operation.status.in_(OPEN))
     return list((await session.execute(statement.order_by(Operation.id))).scalars())

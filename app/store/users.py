@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-from app.database import Database, Row, Session
+from app.database import Database, Row, Session, violates
 from app.models import ApiToken, Cluster, User
 from app.store.paging import Page, PageRequest, page_of
 
@@ -48,6 +49,22 @@ async def all_get(session: Session, key: uuid.UUID | str, *, lock: bool = False)
     """By id or by username."""
     statement = sa.select(User).where(User.id == key if isinstance(key, uuid.UUID) else User.username == key)
     return (await session.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
+
+
+class UsernameInUse(Exception):
+    """There is a user of that name."""
+
+
+async def add(session: Session, user: User, token: ApiToken) -> None:
+    session.add(user)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if violates(error, "uq_users_username"):
+            raise UsernameInUse from error
+        raise
+    session.add(token)
+    await session.flush()
 
 
 async def any_exists(session: Session) -> bool:

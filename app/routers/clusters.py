@@ -1,0 +1,210 @@
+"""/api/v1/clusters"""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from app import auth, schemas
+from app.database import Session
+from app.errors import Invalid
+from app.models import ClusterPhase, InstanceType
+from app.routers import bulk, views
+from app.routers.deps import (
+    CurrentState,
+    CurrentViewer,
+    IfMatch,
+    Outcome,
+    PageQuery,
+    State,
+    WaitQuery,
+    key_of,
+    next_cursor,
+    page_request,
+    request_id,
+    seconds_to_wait,
+    unchanged,
+    write,
+)
+from app.routers.wire import Json, StrictRoute, tagged
+from app.rules.access import Permission, Viewer
+from app.services import clusters, instances, operations
+from app.services.clusters import ClusterWish
+from app.store import clusters as store
+from app.store import users
+
+router = APIRouter(prefix="/clusters", tags=["clusters"], route_class=StrictRoute)
+
+Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or its name.", examples=["web"])]
+
+
+class ClusterQuery(PageQuery):
+    sort: Literal["created_at", "-created_at", "name", "-name"] = "-created_at"
+    name: str | None = Field(None, min_length=1, max_length=63, description="Part of the name.")
+    phase: ClusterPhase | None = None
+    instance_type: InstanceType | None = None
+    label: list[str] = Field(default_factory=list, max_length=8, description="key=value; all of them must match.")
+    owner: str | None = Field(
+        None, min_length=1, max_length=63, description="A username, or * for everyone's: for administrators."
+    )
+
+
+@router.post(
+    "/",
+    status_code=201,
+    response_model=schemas.ClusterRead,
+    summary="Create a cluster",
+    description="Answers at once, with the operation that makes it so; `wait` waits for that to finish.",
+)
+async def create(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    body: schemas.ClusterCreate,
+    waiting: Annotated[WaitQuery, Query()],
+) -> Response:
+    wish = _wish(state, body)
+
+    async def work(session: Session) -> Outcome:
+        made = await clusters.create(session, viewer, wish, request_id())
+        return Outcome(views.cluster(made), nudge=[made.cluster.id])
+
+    written = await write(request, state, viewer, work, status=201)
+    seconds = seconds_to_wait(request, state, waiting)
+    if written.outcome is None or seconds == 0:
+        return written.response
+    await operations.wait(state.database, state.broadcaster, viewer, written.outcome.body["operation"]["id"], seconds)
+    async with state.database.reading() as session:
+        view = await clusters.load(session, viewer, written.outcome.body["id"])
+    return Json(views.cluster(view), 201)
+
+
+@router.get("/", response_model=schemas.Listing[schemas.ClusterSummary], summary="List your clusters, newest first")
+async def list_clusters(request: Request, state: CurrentState, query: Annotated[ClusterQuery, Query()]) -> Response:
+    token_hash = auth.presented(request.headers.get("authorization"))
+    wanted = await _filter(request, state, query)
+    scope = f"clusters {token_hash} {wanted}"
+    page = page_request(state, scope, query, query.sort)
+    answer = await store.page_by_token(state.database, token_hash, page, wanted)
+    if answer.viewer is None:
+        raise auth.not_known()
+    auth.require(auth.viewer_of(answer.viewer, "viewer_"), Permission.CLUSTERS_READ)
+    return tagged(
+        request,
+        {
+            "items": [views.cluster_summary(row, row["owner"]) for row in answer.page.items],
+            "next_cursor": next_cursor(state, scope, query.sort, answer.page.last),
+        },
+    )
+
+
+@router.get("/{cluster}", response_model=schemas.ClusterRead, summary="One cluster, with its instances")
+async def get(request: Request, state: CurrentState, viewer: CurrentViewer, cluster: Key) -> Response:
+    async with state.database.reading() as session:
+        view = await clusters.load(session, viewer, key_of(cluster))
+    return tagged(request, views.cluster(view))
+
+
+@router.delete(
+    "/{cluster}",
+    status_code=202,
+    response_model=schemas.Accepted,
+    summary="Delete a cluster",
+    description="Its quota is released when Kubernetes has let go of all of it; `wait` waits for that.",
+)
+async def delete(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    cluster: Key,
+    waiting: Annotated[WaitQuery, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    async def work(session: Session) -> Outcome:
+        view = await clusters.load(session, viewer, key_of(cluster), lock=True)
+        unchanged(if_match, lambda: views.cluster(view))
+        operation = await clusters.delete(session, viewer, view, request_id())
+        message = f"Cluster {view.cluster.name} is being deleted."
+        return Outcome({"message": message, "operation": views.operation(operation)}, nudge=[view.cluster.id])
+
+    written = await write(request, state, viewer, work, status=202)
+    seconds = seconds_to_wait(request, state, waiting)
+    if written.outcome is None or seconds == 0:
+        return written.response
+    body = written.outcome.body
+    operation = await operations.wait(state.database, state.broadcaster, viewer, body["operation"]["id"], seconds)
+    message = body["message"].replace("is being", "is") if operation.finished_at is not None else body["message"]
+    return Json({"message": message, "operation": views.operation(operation)}, 202)
+
+
+@router.post("/delete", response_model=schemas.BulkResult, summary="Delete many clusters")
+async def delete_many(
+    request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.BulkDelete
+) -> Response:
+    async def one(session: Session, id: str) -> bulk.Done:
+        view = await clusters.load(session, viewer, key_of(id), lock=True)
+        operation = await clusters.delete(session, viewer, view, request_id())
+        return bulk.Done(operation, view.cluster.id)
+
+    return await bulk.answer(request, state, viewer, body.ids, one)
+
+
+@router.post("/{cluster}/operate", response_model=schemas.BulkResult, summary="Operate on all instances of a cluster")
+async def operate(
+    request: Request, state: CurrentState, viewer: CurrentViewer, cluster: Key, body: schemas.Operate
+) -> Response:
+    async with state.database.reading() as session:
+        view = await clusters.load(session, viewer, key_of(cluster))
+
+    async def one(session: Session, id: str) -> bulk.Done:
+        instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
+        return bulk.Done(operation, instance.cluster_id)
+
+    return await bulk.answer(request, state, viewer, [str(member.id) for member in view.instances], one)
+
+
+def _wish(state: State, body: schemas.ClusterCreate) -> ClusterWish:
+    settings = state.settings
+    if body.instance_count > settings.max_instances:
+        raise Invalid(f"A cluster may have at most {settings.max_instances} instances here.")
+    defaults = {
+        InstanceType.CONTAINER: settings.default_container_image,
+        InstanceType.VM: settings.default_vm_image,
+    }
+    return ClusterWish(
+        name=body.name,
+        instance_type=body.instance_type,
+        cpu=body.cpu_per_instance,
+        memory=body.memory_per_instance,
+        count=body.instance_count,
+        image=body.image or defaults[body.instance_type],
+        labels=body.labels,
+    )
+
+
+async def _filter(request: Request, state: State, query: ClusterQuery) -> store.ClusterFilter:
+    owner_id = None
+    if query.owner is not None:
+        viewer: Viewer = await auth.authenticate(state.database, request.headers.get("authorization"))
+        auth.require(viewer, Permission.EVERYONES)
+        if query.owner != "*":
+            async with state.database.reading() as session:
+                owner = await users.all_get(session, query.owner)
+            if owner is None:
+                raise Invalid("There is no user of that name to list the clusters of.")
+            owner_id = owner.id
+    return store.ClusterFilter(
+        name=query.name,
+        phase=query.phase,
+        instance_type=query.instance_type,
+        labels=tuple(sorted(_label(text) for text in query.label)),
+        owner_id=owner_id,
+        everyones=query.owner is not None,
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not schemas.is_label(key, value):
+        raise Invalid("A label filter reads key=value, each of letters, digits, '-', '_' and '.'.")
+    return key, value

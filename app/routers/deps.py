@@ -1,0 +1,185 @@
+"""What handlers share: the parts of the running app, who is asking, which page, and the one way to write.
+
+`write` is where a request's transaction is committed: before the answer leaves, and before anybody is nudged.
+"""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app import auth, telemetry
+from app.database import Database, Session
+from app.errors import Invalid, KeyReused, Stale
+from app.routers.wire import Json, encode, matches
+from app.rules import cursors
+from app.rules.access import Viewer
+from app.services.events import Broadcaster
+from app.settings import Settings
+from app.store import idempotency
+from app.store.paging import PageRequest
+
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,5})(?:$|[,;\s])")
+_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+
+
+@dataclass(slots=True)
+class State:
+    """The parts of the running app; `app.state.cmp`."""
+
+    settings: Settings
+    database: Database
+    broadcaster: Broadcaster
+    cursor_secret: bytes = b""
+    nudge: Callable[[uuid.UUID], None] = lambda _cluster_id: None
+    reconciler_problem: Callable[[], str | None] = lambda: None
+
+
+def state_of(request: Request) -> State:
+    state: State = request.app.state.cmp
+    return state
+
+
+async def viewer_of(request: Request) -> Viewer:
+    return await auth.authenticate(state_of(request).database, request.headers.get("authorization"))
+
+
+CurrentState = Annotated[State, Depends(state_of)]
+CurrentViewer = Annotated[Viewer, Depends(viewer_of)]
+IfMatch = Annotated[
+    str | None, Header(description="An ETag: refuse unless this is still the current representation.", max_length=500)
+]
+
+
+class PageQuery(BaseModel):
+    """A filter that is not known is refused: a typing error must not widen what is listed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=500, description="Rows on a page.")
+    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
+
+
+class WaitQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    wait: int | None = Field(
+        None, ge=0, le=3600, description="Seconds to wait for the operation to finish. `Prefer: wait=` does the same."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a write answers. `remembered` is what an Idempotency-Key repeats, where that must differ (secrets)."""
+
+    body: Any
+    nudge: list[uuid.UUID] = field(default_factory=list)
+    remembered: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    response: Response
+    outcome: Outcome | None
+    """None when an earlier answer was repeated."""
+
+
+def request_id() -> str:
+    return telemetry.request_id.get() or ""
+
+
+def key_of(text: str) -> uuid.UUID | str:
+    """An id if it reads as one, else a name."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return text
+
+
+def page_request(state: State, scope: str, query: PageQuery, sort: str) -> PageRequest:
+    """`scope` names the viewer, the list and its filters. Raises Invalid for a cursor of another list."""
+    after = None
+    if query.cursor is not None:
+        try:
+            after = cursors.unseal(state.cursor_secret, f"{scope} {sort}", query.cursor)
+        except ValueError as error:
+            raise Invalid(f"{error}.") from error
+    return PageRequest(query.limit, sort.removeprefix("-"), sort.startswith("-"), after)
+
+
+def next_cursor(state: State, scope: str, sort: str, last: list[Any] | None) -> str | None:
+    return None if last is None else cursors.seal(state.cursor_secret, f"{scope} {sort}", last)
+
+
+def seconds_to_wait(request: Request, state: State, query: WaitQuery) -> int:
+    if query.wait is not None:
+        return min(query.wait, state.settings.max_wait_seconds)
+    preferred = _PREFER_WAIT.search(request.headers.get("prefer", ""))
+    return min(int(preferred[1]), state.settings.max_wait_seconds) if preferred else 0
+
+
+def unchanged(if_match: str | None, representation: Callable[[], Any]) -> None:
+    """Raises Stale when If-Match names another representation than the present one."""
+    if if_match is not None and not matches(if_match, representation()):
+        raise Stale("It has changed since you read it. Read it again and decide anew.")
+
+
+async def write(
+    request: Request,
+    state: State,
+    viewer: Viewer,
+    work: Callable[[Session], Awaitable[Outcome]],
+    *,
+    status: int,
+) -> Written:
+    """Run `work` in one transaction, commit, nudge, answer; a known Idempotency-Key repeats its first answer."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Invalid("An Idempotency-Key is 1 to 255 printable ASCII characters.")
+    fingerprint = await _fingerprint(request) if key is not None else ""
+    repeated = await _earlier(state, viewer, key, fingerprint)
+    if repeated is not None:
+        return repeated
+
+    async def once(session: Session) -> Outcome:
+        if key is not None:
+            await idempotency.claim(session, viewer.user_id, key, fingerprint)
+        outcome = await work(session)
+        if key is not None:
+            remembered = outcome.body if outcome.remembered is None else outcome.remembered
+            await idempotency.answer(session, viewer.user_id, key, status, encode(remembered))
+        return outcome
+
+    try:
+        outcome = await state.database.run(once)
+    except idempotency.Taken:
+        repeated = await _earlier(state, viewer, key, fingerprint)
+        if repeated is None:
+            raise
+        return repeated
+    for cluster_id in outcome.nudge:
+        state.nudge(cluster_id)
+    state.broadcaster.wake()
+    return Written(Json(outcome.body, status), outcome)
+
+
+async def _fingerprint(request: Request) -> str:
+    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    return hashlib.sha256(target + await request.body()).hexdigest()
+
+
+async def _earlier(state: State, viewer: Viewer, key: str | None, fingerprint: str) -> Written | None:
+    if key is None:
+        return None
+    async with state.database.reading() as session:
+        found = await idempotency.find(session, viewer.user_id, key)
+    if found is None:
+        return None
+    if found.fingerprint != fingerprint:
+        raise KeyReused("This Idempotency-Key came with a different request before. Use a new key for a new request.")
+    return Written(Json(found.body, found.status_code, headers={"Idempotency-Replayed": "true"}), None)

@@ -1,0 +1,130 @@
+"""/api/v1/events: what happens, as it happens."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app import auth, schemas
+from app.database import Row
+from app.errors import CmpError, Invalid
+from app.routers import views
+from app.routers.deps import CurrentState, CurrentViewer, PageQuery, State, next_cursor, page_request
+from app.routers.wire import StrictRoute, encode, tagged
+from app.rules.access import Permission, Viewer
+from app.store import events as store
+
+router = APIRouter(prefix="/events", tags=["events"], route_class=StrictRoute)
+
+_KEEP_ALIVE = 15.0
+_ASK_AGAIN = 5.0
+_MAX_ID = 2**63 - 1
+
+
+class StreamQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    cluster_id: uuid.UUID | None = None
+    everyones: bool = Field(False, description="Everybody's: for administrators.")
+
+
+class HistoryQuery(PageQuery):
+    sort: Literal["created_at", "-created_at"] = "-created_at"
+    cluster_id: uuid.UUID | None = None
+    everyones: bool = Field(False, description="Everybody's: for administrators.")
+
+
+@router.get(
+    "/",
+    summary="Follow events",
+    description="Server-sent events. After a break, send the last id you saw as `Last-Event-ID`: nothing is skipped, "
+    "though an event may come twice. The data of each is as /events/history shows it.",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events."}},
+)
+async def follow(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    query: Annotated[StreamQuery, Query()],
+    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+) -> Response:
+    auth.require(viewer, Permission.EVERYONES if query.everyones else Permission.CLUSTERS_READ)
+    stream = _stream(request, state, viewer, query, _after(last_event_id))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@router.get("/history", response_model=schemas.Listing[schemas.EventRead], summary="List past events, newest first")
+async def history(
+    request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[HistoryQuery, Query()]
+) -> Response:
+    auth.require(viewer, Permission.EVERYONES if query.everyones else Permission.CLUSTERS_READ)
+    scope = f"events {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
+    page = page_request(state, scope, query, query.sort)
+    async with state.database.reading() as session:
+        found = await store.page_for(session, viewer, page, everyones=query.everyones, cluster_id=query.cluster_id)
+    return tagged(
+        request,
+        {
+            "items": [views.event(row) for row in found.items],
+            "next_cursor": next_cursor(state, scope, query.sort, found.last),
+        },
+    )
+
+
+async def _stream(
+    request: Request, state: State, viewer: Viewer, query: StreamQuery, after: int | None
+) -> AsyncIterator[bytes]:
+    owner_id = None if query.everyones else viewer.account_id
+    sent: set[int] = set()
+    authenticated = time.monotonic()
+    async with state.broadcaster.listening(owner_id) as listener:
+        yield b": connected\n\n"
+        if after is not None:
+            async for row in state.broadcaster.replay(owner_id, after):
+                sent.add(row["id"])
+                if _wanted(row, query):
+                    yield _event(row)
+        while not listener.lost:
+            try:
+                row = await asyncio.wait_for(listener.queue.get(), _KEEP_ALIVE)
+            except TimeoutError:
+                yield b": still here\n\n"
+            else:
+                if row["id"] not in sent and _wanted(row, query):
+                    yield _event(row)
+            if time.monotonic() - authenticated > _ASK_AGAIN:
+                if not await _still_known(request, state):
+                    return
+                authenticated = time.monotonic()
+
+
+async def _still_known(request: Request, state: State) -> bool:
+    """A revoked token's stream ends."""
+    try:
+        await auth.authenticate(state.database, request.headers.get("authorization"))
+    except CmpError:
+        return False
+    return True
+
+
+def _wanted(row: Row, query: StreamQuery) -> bool:
+    return query.cluster_id is None or row["cluster_id"] == query.cluster_id
+
+
+def _event(row: Row) -> bytes:
+    data: dict[str, Any] = views.event(row)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (row["id"], row["kind"].encode(), encode(data))
+
+
+def _after(last_event_id: str | None) -> int | None:
+    if last_event_id is None or last_event_id == "":
+        return None
+    if not last_event_id.isascii() or not last_event_id.isdigit() or int(last_event_id) > _MAX_ID:
+        raise Invalid("Last-Event-ID is the id of an event: a number.")
+    return int(last_event_id)

@@ -1,0 +1,124 @@
+"""/api/v1/instances"""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from app import auth, schemas
+from app.database import Session
+from app.models import InstanceStatus, InstanceType
+from app.routers import bulk, views
+from app.routers.deps import (
+    CurrentState,
+    CurrentViewer,
+    IfMatch,
+    Outcome,
+    PageQuery,
+    WaitQuery,
+    key_of,
+    next_cursor,
+    page_request,
+    request_id,
+    seconds_to_wait,
+    unchanged,
+    write,
+)
+from app.routers.wire import Json, StrictRoute, tagged
+from app.rules.access import Permission
+from app.services import clusters, instances, operations
+from app.store import instances as store
+
+router = APIRouter(prefix="/instances", tags=["instances"], route_class=StrictRoute)
+
+Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or its name.", examples=["web-instance-1"])]
+
+
+class InstanceQuery(PageQuery):
+    sort: Literal["created_at", "-created_at", "name", "-name"] = "created_at"
+    name: str | None = Field(None, min_length=1, max_length=63, description="Part of the name.")
+    status: InstanceStatus | None = None
+    instance_type: InstanceType | None = None
+    cluster: str | None = Field(None, min_length=1, max_length=100, description="A cluster's id or name.")
+
+
+@router.get("/", response_model=schemas.Listing[schemas.InstanceRead], summary="List your instances")
+async def list_instances(
+    request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[InstanceQuery, Query()]
+) -> Response:
+    auth.require(viewer, Permission.CLUSTERS_READ)
+    scope = f"instances {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
+    page = page_request(state, scope, query, query.sort)
+    async with state.database.reading() as session:
+        cluster = await clusters.load(session, viewer, key_of(query.cluster)) if query.cluster is not None else None
+        found = await store.page_for(
+            session,
+            viewer,
+            page,
+            everyones=cluster is not None,
+            cluster_id=cluster.cluster.id if cluster is not None else None,
+            name=query.name,
+            status=query.status,
+            instance_type=query.instance_type,
+        )
+    return tagged(
+        request,
+        {
+            "items": [views.instance(row) for row in found.items],
+            "next_cursor": next_cursor(state, scope, query.sort, found.last),
+        },
+    )
+
+
+@router.get("/{instance}", response_model=schemas.InstanceRead, summary="One instance")
+async def get(request: Request, state: CurrentState, viewer: CurrentViewer, instance: Key) -> Response:
+    async with state.database.reading() as session:
+        found, _ = await instances.load(session, viewer, key_of(instance))
+    return tagged(request, views.instance(found))
+
+
+@router.post(
+    "/{instance}/operate",
+    response_model=schemas.OperateResult,
+    summary="Start, stop, suspend, resume or restart an instance",
+    description="409 names what is possible when this is not. `wait` waits for the operation to finish.",
+)
+async def operate(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    instance: Key,
+    body: schemas.Operate,
+    waiting: Annotated[WaitQuery, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    async def work(session: Session) -> Outcome:
+        if if_match is not None:
+            before, _ = await instances.load(session, viewer, key_of(instance), lock=True)
+            unchanged(if_match, lambda: views.instance(before))
+        changed, operation = await instances.operate(session, viewer, key_of(instance), body.operation, request_id())
+        return Outcome(
+            {"instance": views.instance(changed), "operation": views.operation(operation)}, nudge=[changed.cluster_id]
+        )
+
+    written = await write(request, state, viewer, work, status=200)
+    seconds = seconds_to_wait(request, state, waiting)
+    if written.outcome is None or seconds == 0:
+        return written.response
+    operation = await operations.wait(
+        state.database, state.broadcaster, viewer, written.outcome.body["operation"]["id"], seconds
+    )
+    async with state.database.reading() as session:
+        now, _ = await instances.load(session, viewer, written.outcome.body["instance"]["id"])
+    return Json({"instance": views.instance(now), "operation": views.operation(operation)})
+
+
+@router.post("/operate", response_model=schemas.BulkResult, summary="Operate on many instances")
+async def operate_many(
+    request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.BulkOperate
+) -> Response:
+    async def one(session: Session, id: str) -> bulk.Done:
+        instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
+        return bulk.Done(operation, instance.cluster_id)
+
+    return await bulk.answer(request, state, viewer, body.ids, one)

@@ -1,0 +1,67 @@
+"""What happens to every request: an id, one log line, the headers that keep browsers safe. Nothing else."""
+
+import re
+import time
+import uuid
+from collections.abc import Iterable
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import telemetry
+
+log = structlog.get_logger("cmp.access")
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
+_QUIET = frozenset({"/livez", "/readyz"})
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Door:
+    """Pure ASGI: streams pass through untouched. A collection's path works with and without its last slash."""
+
+    def __init__(self, app: ASGIApp, collections: Iterable[str]) -> None:
+        self._app = app
+        self._collections = frozenset(path.rstrip("/") for path in collections)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"] in self._collections:
+            scope = {**scope, "path": scope["path"] + "/"}
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        reset = telemetry.request_id.set(request_id)
+        started = time.perf_counter()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            if scope["path"] not in _QUIET:
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                )
+            telemetry.request_id.reset(reset)

@@ -1,0 +1,133 @@
+"""The one table from what went wrong to what the asker reads: RFC 9457 problems with a stable `code`.
+
+Nothing that was sent is repeated.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app import errors, telemetry
+from app.routers.wire import Json
+
+log = structlog.get_logger("cmp.http")
+
+STATUS: dict[type[errors.CmpError], int] = {
+    errors.Invalid: 422,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Stale: 412,
+    errors.KeyReused: 422,
+    errors.Conflict: 409,
+    errors.QuotaExceeded: 409,
+    errors.Unavailable: 503,
+}
+_CODES = {
+    400: "malformed",
+    404: "no_such_path",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+# Sentences about a value are ours or name only what is expected; these types would repeat the input.
+_OWN_WORDS = {
+    "extra_forbidden": "There is no such field. See the API's documentation for the fields there are.",
+    "json_invalid": None,
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(errors.CmpError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unknown)
+
+
+def status_of(error: errors.CmpError) -> int:
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": telemetry.request_id.get() or "",
+        **more,
+    }
+
+
+def problem_of(error: errors.CmpError) -> dict[str, Any]:
+    return problem(status_of(error), error.code, error.message, **error.details)
+
+
+async def _known(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.CmpError)
+    if error.internal:
+        log.warning("problem", code=error.code, internal=error.internal)
+    headers = {}
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="cmp"'
+    if error.retryable:
+        headers["Retry-After"] = "2"
+    return _answer(problem_of(error), headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [_finding(item) for item in error.errors()]
+    detail = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found[:5])
+    if any(item["type"] == "json_invalid" for item in error.errors()):
+        return _answer(problem(400, "malformed", f"The body is not the JSON it should be: {detail}.", errors=found))
+    return _answer(problem(422, "invalid", f"The request is not valid: {detail}.", errors=found))
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "http_error")
+    detail = {
+        404: "There is nothing at this path. The API is described at /openapi.json and /docs.",
+        405: "This path does not take that method; see the Allow header.",
+        413: "The body is too large.",
+    }.get(error.status_code, HTTPStatus(error.status_code).phrase)
+    return _answer(problem(error.status_code, code, detail), dict(error.headers or {}))
+
+
+async def _unknown(_request: Request, error: Exception) -> Response:
+    log.error("unexpected", exc_info=error)
+    return _answer(
+        problem(500, "internal", "Something went wrong on our side. Give the request id to an administrator.")
+    )
+
+
+def _finding(item: dict[str, Any]) -> dict[str, Any]:
+    kind = item["type"]
+    loc = [part if isinstance(part, int) else _safe(part) for part in item["loc"]]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if kind == "json_invalid":
+        return {"loc": ["body"], "type": kind, "msg": str(item.get("ctx", {}).get("error", "not JSON"))}
+    if kind == "extra_forbidden":
+        return {"loc": loc[:-1], "type": kind, "msg": _OWN_WORDS[kind]}
+    if loc[-1:] == ["[key]"]:
+        loc = [*loc[:-2], "[key]"]
+    return {"loc": loc, "type": kind, "msg": message}
+
+
+def _safe(part: str) -> str:
+    """Field names are ours, but the keys of a map are the asker's."""
+    return part if part.isascii() and part.isprintable() and len(part) <= 64 else "[key]"
+
+
+def _answer(content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Json(content, content["status"], headers=headers, media_type="application/problem+json")

@@ -1,0 +1,203 @@
+"""/api/v1/users"""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from app import auth, schemas
+from app.database import Session
+from app.models import Role
+from app.routers import views
+from app.routers.deps import (
+    CurrentState,
+    CurrentViewer,
+    IfMatch,
+    Outcome,
+    PageQuery,
+    State,
+    key_of,
+    next_cursor,
+    page_request,
+    request_id,
+    unchanged,
+    write,
+)
+from app.routers.wire import StrictRoute, tagged
+from app.rules.access import Permission
+from app.rules.quota import Amounts
+from app.services import users
+from app.services.users import UserWish
+from app.settings import Settings
+from app.store import users as store
+
+router = APIRouter(prefix="/users", tags=["users"], route_class=StrictRoute)
+
+Key = Annotated[str, Path(min_length=1, max_length=100, description="An id or a username.", examples=["ada"])]
+
+
+class UserQuery(PageQuery):
+    sort: Literal["created_at", "-created_at", "username", "-username"] = "created_at"
+    name: str | None = Field(None, min_length=1, max_length=63, description="Part of the username.")
+    role: Role | None = None
+
+
+@router.post(
+    "/",
+    status_code=201,
+    response_model=schemas.UserCreated,
+    summary="Create a user",
+    description="For administrators. The token is in this answer only.",
+)
+async def create(request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.UserCreate) -> Response:
+    wish = UserWish(body.username, body.role, _quota(state, body), body.quota_strategy)
+
+    async def work(session: Session) -> Outcome:
+        user, token = await users.create(session, viewer, wish, request_id())
+        shown = views.user(user)
+        return Outcome(shown | {"token": token}, remembered=shown | {"token": None})
+
+    return (await write(request, state, viewer, work, status=201)).response
+
+
+@router.get("/", response_model=schemas.Listing[schemas.UserRead], summary="List all users (administrators)")
+async def list_users(
+    request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[UserQuery, Query()]
+) -> Response:
+    auth.require(viewer, Permission.USERS_READ)
+    scope = f"users {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
+    page = page_request(state, scope, query, query.sort)
+    async with state.database.reading() as session:
+        found = await store.all_page(session, page, name=query.name, role=query.role)
+    return tagged(
+        request,
+        {
+            "items": [views.user(row) for row in found.items],
+            "next_cursor": next_cursor(state, scope, query.sort, found.last),
+        },
+    )
+
+
+@router.get("/me", response_model=schemas.UserRead, summary="Who you are")
+async def me(request: Request, state: CurrentState, viewer: CurrentViewer) -> Response:
+    async with state.database.reading() as session:
+        return tagged(request, views.user(await users.load(session, viewer.user_id)))
+
+
+@router.get("/me/quota", response_model=schemas.QuotaRead, summary="What you may use, use, and have left")
+async def my_quota(request: Request, state: CurrentState) -> Response:
+    row = await store.by_token(state.database, auth.presented(request.headers.get("authorization")))
+    if row is None:
+        raise auth.not_known()
+    return tagged(request, views.quota(row))
+
+
+@router.post(
+    "/me/token",
+    response_model=schemas.TokenRead,
+    summary="Replace your token",
+    description="All your earlier tokens stop working at once.",
+)
+async def rotate_mine(request: Request, state: CurrentState, viewer: CurrentViewer) -> Response:
+    async def work(session: Session) -> Outcome:
+        user = await users.load(session, viewer.user_id, lock=True)
+        return _token(await users.rotate_token(session, viewer, user, request_id()))
+
+    return (await write(request, state, viewer, work, status=200)).response
+
+
+@router.get("/{user}", response_model=schemas.UserRead, summary="One user (administrators)")
+async def get(request: Request, state: CurrentState, viewer: CurrentViewer, user: Key) -> Response:
+    auth.require(viewer, Permission.USERS_READ)
+    async with state.database.reading() as session:
+        return tagged(request, views.user(await users.load(session, key_of(user))))
+
+
+@router.get("/{user}/quota", response_model=schemas.QuotaRead, summary="A user's quota (administrators)")
+async def quota(request: Request, state: CurrentState, viewer: CurrentViewer, user: Key) -> Response:
+    auth.require(viewer, Permission.USERS_READ)
+    async with state.database.reading() as session:
+        return tagged(request, views.quota(vars(await users.load(session, key_of(user)))))
+
+
+@router.patch(
+    "/{user}",
+    response_model=schemas.UserRead,
+    summary="Change a user's limits or role, disable or enable (administrators)",
+    description="A limit below what is used blocks what is new and stops nothing that runs.",
+)
+async def change(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    user: Key,
+    body: schemas.UserChange,
+    if_match: IfMatch = None,
+) -> Response:
+    async def work(session: Session) -> Outcome:
+        auth.require(viewer, Permission.USERS_WRITE)
+        found = await users.load(session, key_of(user), lock=True)
+        unchanged(if_match, lambda: views.user(found))
+        changes: dict[str, Any] = {name: value for name, value in body.model_dump().items() if value is not None}
+        return Outcome(views.user(await users.change(session, viewer, found, changes, request_id())))
+
+    written = await write(request, state, viewer, work, status=200)
+    return written.response
+
+
+@router.delete(
+    "/{user}",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a user who owns nothing any more (administrators)",
+)
+async def delete(
+    request: Request, state: CurrentState, viewer: CurrentViewer, user: Key, if_match: IfMatch = None
+) -> Response:
+    async def work(session: Session) -> Outcome:
+        auth.require(viewer, Permission.USERS_WRITE)
+        found = await users.load(session, key_of(user), lock=True)
+        unchanged(if_match, lambda: views.user(found))
+        await users.delete(session, viewer, found, request_id())
+        return Outcome(None)
+
+    await write(request, state, viewer, work, status=204)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{user}/token",
+    response_model=schemas.TokenRead,
+    summary="Replace a user's token (administrators)",
+    description="All earlier tokens of the user stop working at once.",
+)
+async def rotate(request: Request, state: CurrentState, viewer: CurrentViewer, user: Key) -> Response:
+    async def work(session: Session) -> Outcome:
+        auth.require(viewer, Permission.USERS_WRITE)
+        found = await users.load(session, key_of(user), lock=True)
+        return _token(await users.rotate_token(session, viewer, found, request_id()))
+
+    return (await write(request, state, viewer, work, status=200)).response
+
+
+def default_quota(settings: Settings) -> Amounts:
+    return Amounts(
+        cpu=round(settings.default_quota_cpu * 1000),
+        memory=settings.default_quota_memory,
+        instances=settings.default_quota_instances,
+        clusters=settings.default_quota_clusters,
+    )
+
+
+def _quota(state: State, body: schemas.UserCreate) -> Amounts:
+    default = default_quota(state.settings)
+    return Amounts(
+        cpu=default.cpu if body.quota_cpu is None else body.quota_cpu,
+        memory=default.memory if body.quota_memory is None else body.quota_memory,
+        instances=default.instances if body.quota_instances is None else body.quota_instances,
+        clusters=default.clusters if body.quota_clusters is None else body.quota_clusters,
+    )
+
+
+def _token(token: str) -> Outcome:
+    return Outcome({"token": token}, remembered={"token": None})

@@ -1,0 +1,138 @@
+"""From rows to what the schemas promise, as plain values ready for JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.models import Instance, Operation, User
+from app.rules import lifecycle, units
+from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
+from app.services.clusters import ClusterView
+
+_AS_THEY_ARE = (
+    "id",
+    "name",
+    "namespace",
+    "instance_type",
+    "instance_count",
+    "ready_instances",
+    "image",
+    "labels",
+    "phase",
+    "reason",
+    "message",
+    "created_at",
+    "updated_at",
+)
+_OPERATION = (
+    "id",
+    "kind",
+    "status",
+    "actor",
+    "cluster_id",
+    "cluster_name",
+    "instance_id",
+    "instance_name",
+    "done",
+    "total",
+    "reason",
+    "message",
+    "request_id",
+    "created_at",
+    "updated_at",
+    "finished_at",
+)
+_INSTANCE = (
+    "id",
+    "instance_name",
+    "cluster_id",
+    "status",
+    "reason",
+    "message",
+    "k8s_resource",
+    "node",
+    "ip",
+    "restarts",
+    "created_at",
+    "updated_at",
+)
+EVENT = (
+    "id",
+    "kind",
+    "actor",
+    "cluster_id",
+    "cluster_name",
+    "instance_id",
+    "instance_name",
+    "operation_id",
+    "status",
+    "reason",
+    "message",
+    "request_id",
+    "created_at",
+)
+
+
+def cluster_summary(row: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """`row` has the cluster's columns."""
+    view = {name: row[name] for name in _AS_THEY_ARE}
+    view["owner"] = owner
+    view["cpu_per_instance"] = units.cores(row["cpu_per_inst"])
+    view["memory_per_instance"] = row["memory_per_inst"]
+    return view
+
+
+def cluster(view: ClusterView) -> dict[str, Any]:
+    return {
+        **cluster_summary(vars(view.cluster), view.owner),
+        "instances": [instance(member) for member in view.instances],
+        "operation": operation(view.operation) if view.operation is not None else None,
+    }
+
+
+def instance(row: Instance) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in _INSTANCE},
+        "allowed_operations": lifecycle.allowed_operations(row.status, row.suspend),
+        "capabilities": {"suspend": row.suspend},
+    }
+
+
+def operation(row: Operation) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _OPERATION}
+
+
+def event(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in EVENT}
+
+
+def user(row: User) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "username": row.username,
+        "role": row.role,
+        "disabled": row.disabled_at is not None,
+        "token_hint": row.token,
+        "quota_strategy": row.quota_strategy,
+        **{f"quota_{d}": shown(d, getattr(row, f"quota_{d}")) for d in DIMENSIONS},
+        **{f"used_{d}": shown(d, getattr(row, f"used_{d}")) for d in DIMENSIONS},
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def quota(row: Mapping[str, Any]) -> dict[str, Any]:
+    account: Account = account_of(row)
+    return {
+        "total": _dimensions(account.quota),
+        "used": _dimensions(account.used),
+        "available": _dimensions(account.available),
+        "strategy": account.strategy,
+    }
+
+
+def shown(dimension: str, amount: int) -> float | int:
+    return units.cores(amount) if dimension == "cpu" else amount
+
+
+def _dimensions(amounts: Amounts) -> dict[str, Any]:
+    return {d: shown(d, getattr(amounts, d)) for d in DIMENSIONS}

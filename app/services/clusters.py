@@ -1,0 +1,178 @@
+"""Making and unmaking clusters: quota first, then every row of the wish, in the caller's transaction."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import uuid_utils.compat as uuids
+
+from app import auth
+from app.database import Session, TryAgain
+from app.errors import NameTaken, NotFound, WrongState
+from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, OperationKind, Wanted
+from app.rules import naming
+from app.rules.access import Permission, Viewer
+from app.rules.quota import Amounts
+from app.store import clusters, events, instances, operations
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterWish:
+    """CPU in millicores and memory in MiB, for each instance."""
+
+    name: str
+    instance_type: str
+    cpu: int
+    memory: int
+    count: int
+    image: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """A cluster with what is shown beside it."""
+
+    cluster: Cluster
+    owner: str
+    instances: list[Instance]
+    operation: Operation | None
+
+
+def missing(noun: str = "cluster") -> NotFound:
+    return NotFound(f"There is no such {noun}, or it is not yours. List yours to see their names and ids.")
+
+
+async def load(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False) -> ClusterView:
+    """Raises NotFound."""
+    cluster = await clusters.get(session, viewer, key, lock=lock)
+    if cluster is None:
+        raise missing()
+    members = (await instances.all_of(session, [cluster.id]))[cluster.id]
+    return ClusterView(
+        cluster,
+        await clusters.owner_name(session, cluster),
+        members,
+        await operations.latest(session, cluster.id),
+    )
+
+
+async def create(session: Session, viewer: Viewer, wish: ClusterWish, request_id: str) -> ClusterView:
+    """Raises QuotaExceeded, NameTaken."""
+    auth.require(viewer, Permission.CLUSTERS_WRITE)
+    each = Amounts(cpu=wish.cpu, memory=wish.memory, instances=1)
+    await auth.reserve(session, viewer.account_id, each * wish.count + Amounts(clusters=1))
+    namespace = naming.namespace_for(wish.name)
+    if await clusters.namespace_taken(session, namespace):
+        namespace = naming.namespace_with_suffix(wish.name)
+    cluster = _cluster(viewer, wish, namespace)
+    members = [_instance(cluster, ordinal) for ordinal in range(1, wish.count + 1)]
+    ledger = [_entry(cluster, cluster.id, Amounts(clusters=1)), *(_entry(cluster, i.id, each) for i in members)]
+    operation = operations.new(
+        viewer, OperationKind.CLUSTER_CREATE, cluster, id=uuids.uuid7(), request_id=request_id, total=wish.count
+    )
+    try:
+        await clusters.create(session, cluster, members, ledger, operation)
+    except clusters.NameInUse as error:
+        raise NameTaken(
+            "You have a cluster of that name, or one that is still being deleted. Choose another name or wait."
+        ) from error
+    except clusters.NamespaceInUse as error:
+        raise TryAgain from error
+    await events.add(
+        session,
+        kind="cluster.created",
+        actor=viewer.username,
+        cluster=cluster,
+        operation_id=operation.id,
+        status=cluster.phase,
+        request_id=request_id,
+    )
+    return ClusterView(cluster, viewer.username, members, operation)
+
+
+async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id: str) -> Operation:
+    """`view` was loaded with its lock. Deleting what is being deleted answers the operation under way."""
+    auth.require(viewer, Permission.CLUSTERS_WRITE)
+    cluster = view.cluster
+    if cluster.phase == ClusterPhase.DELETING:
+        under_way = await operations.open_for_cluster(session, cluster.id)
+        if not under_way:
+            raise WrongState("The cluster is being deleted.")
+        return under_way[-1]
+    operation = operations.new(
+        viewer,
+        OperationKind.CLUSTER_DELETE,
+        cluster,
+        id=uuids.uuid7(),
+        request_id=request_id,
+        total=cluster.instance_count,
+    )
+    await operations.supersede(session, cluster.id, None, f"{operation.kind} {operation.id}")
+    session.add(operation)
+    now = datetime.now(UTC)
+    await clusters.wish_away(session, cluster.id, now)
+    await events.add(
+        session,
+        kind="cluster.deleting",
+        actor=viewer.username,
+        cluster=cluster,
+        operation_id=operation.id,
+        status=ClusterPhase.DELETING,
+        request_id=request_id,
+    )
+    return operation
+
+
+def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
+    now = datetime.now(UTC)
+    return Cluster(
+        id=uuids.uuid7(),
+        name=wish.name,
+        namespace=namespace,
+        instance_type=wish.instance_type,
+        cpu_per_inst=wish.cpu,
+        memory_per_inst=wish.memory,
+        instance_count=wish.count,
+        image=wish.image,
+        labels=dict(wish.labels),
+        owner_id=viewer.account_id,
+        phase=ClusterPhase.PENDING,
+        reason=None,
+        message=None,
+        ready_instances=0,
+        due_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _instance(cluster: Cluster, ordinal: int) -> Instance:
+    name = naming.instance_name(cluster.name, ordinal)
+    return Instance(
+        id=uuids.uuid7(),
+        cluster_id=cluster.id,
+        ordinal=ordinal,
+        instance_name=name,
+        k8s_resource=naming.kubernetes_resource(cluster.instance_type, name),
+        wanted=Wanted.RUNNING,
+        status=InstanceStatus.PENDING,
+        reason=None,
+        message=None,
+        suspend=None,
+        node=None,
+        ip=None,
+        restarts=0,
+        created_at=cluster.created_at,
+        updated_at=cluster.created_at,
+    )
+
+
+def _entry(cluster: Cluster, resource_id: uuid.UUID, amounts: Amounts) -> dict[str, object]:
+    return {
+        "resource_id": resource_id,
+        "account_id": cluster.owner_id,
+        "cluster_id": cluster.id,
+        **amounts.as_dict(),
+    }

@@ -1,0 +1,141 @@
+"""Live events: one reader of the events table per process, however many streams listen.
+
+At least once, never skipped: ids may become visible out of order, so the reader keeps an eye on the ids it has not
+seen yet. A listener that does not keep up is cut off and resumes by its last id; it is never silently skipped.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from app.database import Database, Row
+from app.errors import Unavailable
+from app.store import events
+
+log = structlog.get_logger("cmp.events")
+
+_PAGE = 1000
+_LATE = timedelta(seconds=60)
+_GAPS = 500
+_LISTENER_ROOM = 5000
+
+
+class Listener:
+    """One stream's queue. `lost` once it has fallen too far behind."""
+
+    def __init__(self, owner_id: uuid.UUID | None) -> None:
+        self.owner_id = owner_id
+        self.queue: asyncio.Queue[Row] = asyncio.Queue(_LISTENER_ROOM)
+        self.lost = False
+
+    def offer(self, row: Row) -> None:
+        if self.owner_id is not None and row["owner_id"] != self.owner_id:
+            return
+        try:
+            self.queue.put_nowait(row)
+        except asyncio.QueueFull:
+            self.lost = True
+
+
+class Broadcaster:
+    """`wake` after a commit of this process shows it at once; commits of others are found by looking regularly."""
+
+    def __init__(self, database: Database, *, interval: float = 0.4) -> None:
+        self._database = database
+        self._interval = interval
+        self._listeners: set[Listener] = set()
+        self._waiters: set[asyncio.Event] = set()
+        self._wake = asyncio.Event()
+        self._newest = 0
+        self._gaps: dict[int, float] = {}
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def open(self) -> None:
+        """Events from now on are told; call it before the first listener comes."""
+        async with self._database.reading() as session:
+            self._newest = await events.latest_id(session)
+
+    async def run(self) -> None:
+        """Until cancelled; a database that does not answer is asked again."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._interval)
+            self._wake.clear()
+            try:
+                await self._read()
+            except Unavailable as error:
+                log.warning("events.unavailable", error=error.internal)
+                await asyncio.sleep(1)
+
+    @asynccontextmanager
+    async def listening(self, owner_id: uuid.UUID | None) -> AsyncIterator[Listener]:
+        """Rows of one owner, or of everybody where none is named, from now on."""
+        listener = Listener(owner_id)
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever anything new happened; the caller clears it."""
+        waiter = asyncio.Event()
+        self._waiters.add(waiter)
+        try:
+            yield waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    async def replay(self, owner_id: uuid.UUID | None, after: int) -> AsyncIterator[Row]:
+        """What was there already after an id and, because of late commits, the last moments before it."""
+        async with self._database.reading() as session:
+            late = await events.late(session, owner_id, after, datetime.now(UTC) - _LATE)
+        for row in late:
+            yield row
+        while True:
+            async with self._database.reading() as session:
+                rows = await events.since(session, owner_id, after, _PAGE)
+            for row in rows:
+                yield row
+                after = row["id"]
+            if len(rows) < _PAGE:
+                return
+
+    async def _read(self) -> None:
+        news = False
+        more = True
+        while more:
+            async with self._database.reading() as session:
+                rows = await events.all_since(session, self._newest, _PAGE)
+                filled = await events.all_of(session, list(self._gaps)) if self._gaps else []
+            for row in [*filled, *rows]:
+                news = True
+                self._note(row["id"])
+                for listener in self._listeners:
+                    listener.offer(row)
+            more = len(rows) == _PAGE
+        if news:
+            for waiter in self._waiters:
+                waiter.set()
+        self._forget_gaps()
+
+    def _note(self, id: int) -> None:
+        if id <= self._newest:
+            self._gaps.pop(id, None)
+            return
+        noticed = time.monotonic()
+        self._gaps.update((missing, noticed) for missing in range(max(self._newest + 1, id - _GAPS), id))
+        self._newest = id
+
+    def _forget_gaps(self) -> None:
+        """An id that stays missing belonged to a transaction that was rolled back."""
+        oldest = time.monotonic() - _LATE.total_seconds()
+        self._gaps = dict([(id, at) for id, at in self._gaps.items() if at > oldest][-_GAPS:])

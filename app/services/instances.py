@@ -1,0 +1,101 @@
+"""Operating on instances: check what is possible now, write what is wished, leave the rest to the reconciler."""
+
+import uuid
+from datetime import UTC, datetime
+
+import uuid_utils.compat as uuids
+
+from app import auth
+from app.database import Session
+from app.errors import NotFound, WrongState
+from app.models import (
+    Cluster,
+    ClusterPhase,
+    Instance,
+    InstanceOperation,
+    InstanceStatus,
+    Operation,
+    OperationKind,
+    Wanted,
+)
+from app.rules import lifecycle
+from app.rules.access import Permission, Viewer
+from app.rules.quota import Amounts
+from app.store import clusters, events, instances, operations
+
+
+async def load(
+    session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False
+) -> tuple[Instance, Cluster]:
+    """Raises NotFound."""
+    found = await instances.get(session, viewer, key, lock=lock)
+    if found is None:
+        raise NotFound("There is no such instance, or it is not yours. List yours to see their names and ids.")
+    return found
+
+
+async def operate(
+    session: Session, viewer: Viewer, key: uuid.UUID | str, operation: InstanceOperation, request_id: str
+) -> tuple[Instance, Operation]:
+    """Raises NotFound, WrongState (naming what is possible), QuotaExceeded (a start that must charge compute again)."""
+    auth.require(viewer, Permission.INSTANCES_OPERATE)
+    instance, cluster = await load(session, viewer, key)
+    if operation is InstanceOperation.START:
+        compute = Amounts(cpu=cluster.cpu_per_inst, memory=cluster.memory_per_inst)
+        await auth.reserve_start(session, cluster.owner_id, instance.id, compute)
+    instance, cluster = await load(session, viewer, key, lock=True)
+    _check(instance, cluster, operation)
+    transition = lifecycle.TRANSITIONS[operation]
+    instance.wanted = transition.wanted
+    instance.status = transition.meanwhile
+    instance.incarnation += operation is InstanceOperation.RESTART
+    instance.reason = instance.message = instance.waiting_since = None
+    instance.updated_at = datetime.now(UTC)
+    instance.version += 1
+    row = operations.new(
+        viewer,
+        OperationKind(f"instance.{operation}"),
+        cluster,
+        id=uuids.uuid7(),
+        request_id=request_id,
+        instance=instance,
+        incarnation=instance.incarnation if operation is InstanceOperation.RESTART else None,
+    )
+    await operations.supersede(session, cluster.id, instance.id, f"{row.kind} {row.id}")
+    session.add(row)
+    await clusters.due_now(session, cluster.id)
+    await events.add(
+        session,
+        kind="operation.started",
+        actor=viewer.username,
+        cluster=cluster,
+        instance=instance,
+        operation_id=row.id,
+        status=instance.status,
+        message=row.kind,
+        request_id=request_id,
+    )
+    return instance, row
+
+
+def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation) -> None:
+    deleting = cluster.phase == ClusterPhase.DELETING or instance.wanted == Wanted.ABSENT
+    status = InstanceStatus.DELETING if deleting else InstanceStatus(instance.status)
+    allowed = lifecycle.allowed_operations(status, instance.suspend)
+    if operation in allowed:
+        return
+    possible = ", ".join(allowed) if allowed else "nothing: it is being deleted"
+    why = f"It is {status}; possible now: {possible}."
+    if operation is InstanceOperation.SUSPEND and status is InstanceStatus.RUNNING:
+        why = (
+            "It cannot be suspended where it runs: the node agent that freezes containers is not there. "
+            f"Stop it instead. Possible now: {possible}."
+        )
+    raise WrongState(
+        why,
+        details={
+            "status": status,
+            "allowed_operations": list(allowed),
+            "capabilities": {"suspend": instance.suspend},
+        },
+    )
