@@ -1,0 +1,267 @@
+"""A container instance: one Pod of a fixed name, so that there is never more than one of it.
+
+Stopped means that there is no Pod. Suspended means that a node agent froze its processes, memory kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.instance_types import reading
+from app.instance_types.values import (
+    FROZEN,
+    InstanceSpec,
+    KubeCall,
+    Object,
+    Observed,
+    Surroundings,
+    cpu_quantity,
+    instance_annotations,
+    instance_labels,
+    memory_quantity,
+)
+from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason
+
+KIND = "Pod"
+SUSPENDED = "cmp.io/Suspended"
+GRACE_SECONDS = 30
+NODE_LOSS_SECONDS = 300
+# A Pod's deletionTimestamp already includes its grace period.
+STUCK_SECONDS = 60
+
+_OVERFULL = ("OutOfcpu", "OutOfmemory", "OutOfpods", "OutOfephemeral-storage")
+_IMAGE = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+    | {"ImageInspectError", "SignatureValidationFailed"}
+)
+_CONFIGURATION = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"}
+    | {"PostStartHookError", "StartError"}
+)
+
+
+class Container:
+    instance_type = InstanceType.CONTAINER
+    kind = KIND
+    watches: Mapping[str, tuple[str, ...]] = {
+        KIND: (
+            "spec.nodeName", "status.phase", "status.reason", "status.message", "status.podIP",
+            "status.conditions", "status.containerStatuses",
+        )
+    }  # fmt: skip
+    supports = frozenset(InstanceOperation)
+    kept_when_stopped = False
+
+    def resource(self, name: str) -> str:
+        return f"pods/{name}"
+
+    def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
+        """requests = limits, so that what is sold is what is reserved; defaults that an image running as root survives.
+
+        https://kubernetes.io/docs/concepts/security/pod-security-standards/ (baseline)
+        """
+        size = {"cpu": cpu_quantity(spec.cpu), "memory": memory_quantity(spec.memory)}
+        return {
+            "apiVersion": "v1",
+            "kind": KIND,
+            "metadata": {
+                "name": spec.name,
+                "namespace": spec.cluster.namespace,
+                "labels": instance_labels(spec),
+                "annotations": instance_annotations(spec),
+            },
+            "spec": {
+                "restartPolicy": "Always",
+                "terminationGracePeriodSeconds": GRACE_SECONDS,
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+                "tolerations": [_tolerated("not-ready"), _tolerated("unreachable")],
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": spec.image,
+                        "resources": {"requests": dict(size), "limits": dict(size)},
+                        "securityContext": {"allowPrivilegeEscalation": False},
+                    }
+                ],
+            },
+        }
+
+    def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
+        return _Reading(objects[KIND], around).observed()
+
+    def calls_for(
+        self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
+    ) -> Sequence[KubeCall]:
+        if operation is InstanceOperation.START:
+            return (KubeCall("create", KIND, spec.name, body=self.manifest(spec)),)
+        if observed is None or observed.uid is None:
+            return ()
+        if operation is InstanceOperation.SUSPEND:
+            return (_freeze(spec, observed.uid, "true"),)
+        if operation is InstanceOperation.RESUME:
+            return (_freeze(spec, observed.uid, None),)
+        # STOP and RESTART: a restart is the next incarnation, made as soon as this Pod is gone.
+        return self.removal(spec, observed)
+
+    def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
+        if observed.uid is None:
+            return ()
+        delete = KubeCall("delete", KIND, spec.name, uid=observed.uid, missing_ok=True)
+        if observed.status not in (InstanceStatus.SUSPENDED, InstanceStatus.SUSPENDING):
+            return (delete,)
+        # Frozen processes cannot handle SIGTERM.
+        return (_freeze(spec, observed.uid, None), delete)
+
+
+def _tolerated(condition: str) -> dict[str, Any]:
+    return {
+        "key": f"node.kubernetes.io/{condition}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": NODE_LOSS_SECONDS,
+    }
+
+
+def _freeze(spec: InstanceSpec, uid: str, value: str | None) -> KubeCall:
+    body = {"metadata": {"annotations": {FROZEN: value}}}
+    return KubeCall("merge", KIND, spec.name, body=body, uid=uid, missing_ok=value is None)
+
+
+class _Reading:
+    """One look at one Pod: the questions in the order in which the first yes decides."""
+
+    def __init__(self, pod: Object, around: Surroundings) -> None:
+        self.pod = pod
+        self.around = around
+        self.status = reading.status(pod)
+        self.node: str | None = reading.spec(pod).get("nodeName")
+        self.main = _main_container(self.status)
+        self.state: Mapping[str, Any] = self.main.get("state") or {}
+        self.restarts = int(self.main.get("restartCount") or 0)
+        self.agent = self.node is not None and around.has_agent(self.node)
+
+    def observed(self) -> Observed:
+        return self._leaving() or self._lost() or self._off_node() or self._waiting() or self._alive()
+
+    def _leaving(self) -> Observed | None:
+        if not reading.deleting(self.pod):
+            return None
+        if not reading.overdue(self.pod, self.around.now, STUCK_SECONDS):
+            return self._is(InstanceStatus.STOPPING, deleting=True)
+        reason = Reason.NODE_LOST if self._node_silent() else Reason.TERMINATION_STUCK
+        return self._is(InstanceStatus.STOPPING, reason, self._node_words(), deleting=True)
+
+    def _lost(self) -> Observed | None:
+        """Dead for good: with restartPolicy Always a Pod never ends by itself.
+
+        The verdict stands on the Pod, not on its containers.
+        """
+        if self.status.get("phase") not in ("Failed", "Succeeded"):
+            return None
+        why = self.status.get("reason") or reading.condition(self.pod, "DisruptionTarget").get("reason")
+        said = self.status.get("message") or reading.condition(self.pod, "DisruptionTarget").get("message")
+        if why == "NodeLost":
+            reason = Reason.NODE_LOST
+        elif why in _OVERFULL:
+            reason = Reason.UNSCHEDULABLE
+        else:
+            reason = Reason.EVICTED if why else Reason.EXITED
+        return self._is(InstanceStatus.FAILED, reason, reading.words(why, said), lost=True)
+
+    def _off_node(self) -> Observed | None:
+        if self.node is None:
+            scheduled = reading.condition(self.pod, "PodScheduled")
+            if scheduled.get("status") == "False":
+                said = reading.words(scheduled.get("message"))
+                return self._is(InstanceStatus.PENDING, Reason.UNSCHEDULABLE, said)
+            return self._is(InstanceStatus.PENDING, Reason.WAITING, "waiting for a node")
+        if self._node_silent() or self.status.get("phase") == "Unknown":
+            return self._is(InstanceStatus.STARTING, Reason.NODE_LOST, self._node_words())
+        return None
+
+    def _waiting(self) -> Observed | None:
+        """Why the main container does not run: image, configuration, or that it keeps ending."""
+        waiting = self.state.get("waiting")
+        if waiting is None and "terminated" not in self.state:
+            return None
+        why = (waiting or {}).get("reason")
+        said = (waiting or {}).get("message")
+        if why in _IMAGE:
+            return self._is(InstanceStatus.STARTING, Reason.IMAGE_PULL, reading.words(why, said))
+        if why in _CONFIGURATION:
+            return self._is(InstanceStatus.STARTING, Reason.CONFIGURATION, reading.words(why, said))
+        ended = self._last_end()
+        if not ended:
+            return self._is(InstanceStatus.STARTING, Reason.WAITING, reading.words(why, said))
+        if ended.get("reason") == "OOMKilled":
+            reason = Reason.OUT_OF_MEMORY
+        else:
+            reason = Reason.CRASH_LOOP if why == "CrashLoopBackOff" else Reason.EXITED
+        return self._is(InstanceStatus.STARTING, reason, self._history())
+
+    def _alive(self) -> Observed:
+        if "running" not in self.state:
+            return self._is(InstanceStatus.STARTING, Reason.WAITING, None)
+        frozen = reading.is_true(self.pod, SUSPENDED)
+        if reading.annotation(self.pod, FROZEN) == "true":
+            if frozen:
+                return self._is(InstanceStatus.SUSPENDED)
+            reason = Reason.WAITING if self.agent else Reason.SUSPEND_UNSUPPORTED
+            said = reading.condition(self.pod, SUSPENDED).get("message")
+            return self._is(InstanceStatus.SUSPENDING, reason, reading.words(said))
+        if frozen:
+            return self._is(InstanceStatus.STARTING, Reason.WAITING, "waiting for the node agent to resume it")
+        if not reading.is_true(self.pod, "Ready"):
+            said = reading.condition(self.pod, "Ready").get("message")
+            return self._is(InstanceStatus.STARTING, Reason.WAITING, reading.words(said))
+        return self._is(InstanceStatus.RUNNING, None, self._history())
+
+    def _is(
+        self,
+        status: InstanceStatus,
+        reason: Reason | None = None,
+        message: str | None = None,
+        *,
+        deleting: bool = False,
+        lost: bool = False,
+    ) -> Observed:
+        return Observed(
+            status=status,
+            reason=reason,
+            message=message,
+            uid=reading.metadata(self.pod).get("uid"),
+            incarnation=reading.incarnation(self.pod),
+            node=self.node,
+            ip=self.status.get("podIP"),
+            restarts=self.restarts,
+            suspend="freeze" if self.agent else None,
+            deleting=deleting,
+            lost=lost,
+        )
+
+    def _node_silent(self) -> bool:
+        return self.node is not None and self.around.node_ready(self.node) is False
+
+    def _node_words(self) -> str | None:
+        return f"node {self.node} does not answer" if self._node_silent() else None
+
+    def _last_end(self) -> Mapping[str, Any]:
+        last: Mapping[str, Any] = self.main.get("lastState") or {}
+        return self.state.get("terminated") or last.get("terminated") or {}
+
+    def _history(self) -> str | None:
+        ended = self._last_end()
+        if not ended:
+            return None
+        how = ended.get("reason") or "ended"
+        text = f"{how}, exit code {ended.get('exitCode')}"
+        if not self.restarts:
+            return text
+        times = "once" if self.restarts == 1 else f"{self.restarts} times"
+        return f"restarted {times}, last end: {text}"
+
+
+def _main_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Sequence[Mapping[str, Any]] = status.get("containerStatuses") or ()
+    return next((item for item in found if item.get("name") == "main"), {})

@@ -1,0 +1,158 @@
+"""What the reconciler, the service and the instance types tell each other, and the names of our labels.
+
+Plain frozen values; nothing here talks to anything.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason, Wanted
+
+FIELD_MANAGER = "cmp"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE_TYPE = "instance-type"
+INSTALLATION = "cmp.io/installation"
+OWNER = "cmp.io/owner"
+CLUSTER = "cmp.io/cluster"
+INSTANCE = "cmp.io/instance"
+CLUSTER_NAME = "cmp.io/cluster-name"
+INCARNATION = "cmp.io/incarnation"
+FROZEN = "cmp.io/frozen"
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRef:
+    installation_id: str
+    owner_id: str
+    cluster_id: str
+    cluster_name: str
+    namespace: str
+    namespace_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """One instance as it is wished. `cpu` in millicores, `memory` in MiB."""
+
+    cluster: ClusterRef
+    instance_type: InstanceType
+    instance_id: str
+    name: str
+    cpu: int
+    memory: int
+    image: str
+    wanted: Wanted
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One instance as it is seen. An instance of which nothing exists has no Observed at all.
+
+    `incarnation` is the one that runs, or would run next where nothing does; None means not known yet: wait.
+    `suspend` is how it could be suspended (freeze, vm-pause), or None. `deleting`: on its way out, do not touch.
+    `lost`: the object is dead for good and must be replaced.
+    """
+
+    status: InstanceStatus
+    reason: Reason | None = None
+    message: str | None = None
+    uid: str | None = None
+    incarnation: int | None = None
+    node: str | None = None
+    ip: str | None = None
+    restarts: int = 0
+    suspend: str | None = None
+    deleting: bool = False
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an instance type may know beyond its own objects. `node_ready` answers None where nodes cannot be read."""
+
+    now: datetime
+    node_ready: Callable[[str], bool | None]
+    has_agent: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class KubeCall:
+    """One call to Kubernetes, as data.
+
+    `uid` is the object's that is meant; a call never reaches its namesake. `already`: what a 409 says when things are
+    as wished. `missing_ok`: 404 is as good as done. `repeatable`: sending it twice does no more than sending it once.
+    """
+
+    verb: Literal["create", "apply", "merge", "delete", "put"]
+    kind: str
+    name: str
+    subresource: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    uid: str | None = None
+    already: tuple[str, ...] = ()
+    missing_ok: bool = False
+    repeatable: bool = True
+
+
+class InstanceDriver(Protocol):
+    """What an instance type answers. `watches` names the kinds it reads and which fields of them."""
+
+    instance_type: InstanceType
+    kind: str
+    watches: Mapping[str, tuple[str, ...]]
+    supports: frozenset[InstanceOperation]
+    kept_when_stopped: bool
+
+    def resource(self, name: str) -> str:
+        """For people and the database, for example pods/web-instance-1."""
+        ...
+
+    def manifest(self, spec: InstanceSpec) -> dict[str, Any]: ...
+
+    def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
+        """`objects` by kind: at least one, not necessarily the main one."""
+        ...
+
+    def calls_for(
+        self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
+    ) -> Sequence[KubeCall]:
+        """What to send, in order; nothing where nothing is left to do."""
+        ...
+
+    def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]: ...
+
+
+def cluster_labels(cluster: ClusterRef) -> dict[str, str]:
+    """On everything that CMP makes for a cluster, its namespace included."""
+    return {
+        "managed-by": "cmp",
+        MANAGED_BY: "cmp",
+        INSTALLATION: cluster.installation_id,
+        OWNER: cluster.owner_id,
+        CLUSTER: cluster.cluster_id,
+    }
+
+
+def instance_labels(spec: InstanceSpec) -> dict[str, str]:
+    return {
+        **cluster_labels(spec.cluster),
+        INSTANCE_TYPE: spec.instance_type.value,
+        INSTANCE: spec.instance_id,
+    }
+
+
+def instance_annotations(spec: InstanceSpec) -> dict[str, str]:
+    return {CLUSTER_NAME: spec.cluster.cluster_name, INCARNATION: str(spec.incarnation)}
+
+
+def cpu_quantity(millicores: int) -> str:
+    return str(millicores // 1000) if millicores % 1000 == 0 else f"{millicores}m"
+
+
+def memory_quantity(mebibytes: int) -> str:
+    return f"{mebibytes}Mi"

@@ -1,0 +1,276 @@
+"""A virtual machine instance: a KubeVirt VirtualMachine, and the VirtualMachineInstance that KubeVirt makes to run it.
+
+`spec.runStrategy` is ours alone, set by server-side apply; the start and stop subresources would fight over it.
+Source of the states: kubevirt pkg/virt-controller/watch/vm/vm.go, `setPrintableStatus`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from app.instance_types import reading
+from app.instance_types.values import (
+    InstanceSpec,
+    KubeCall,
+    Object,
+    Observed,
+    Surroundings,
+    cpu_quantity,
+    instance_annotations,
+    instance_labels,
+    memory_quantity,
+)
+from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason, Wanted
+
+KIND = "VirtualMachine"
+RUNNING_KIND = "VirtualMachineInstance"
+LAUNCHER_KIND = "Pod"
+GRACE_SECONDS = 60
+# A VMI's deletionTimestamp is when deletion was asked for: its grace and KubeVirt's own padding come on top.
+STUCK_SECONDS = GRACE_SECONDS + 60
+
+_IDLE = (Wanted.STOPPED, Wanted.ABSENT)
+_VOLUME = ("ErrorPvcNotFound", "DataVolumeError", "WaitingForVolumeBinding")
+
+
+class VirtualMachine:
+    instance_type = InstanceType.VM
+    kind = KIND
+    watches: Mapping[str, tuple[str, ...]] = {
+        KIND: (
+            "spec.runStrategy", "status.printableStatus", "status.created", "status.startFailure", "status.conditions"
+        ),
+        RUNNING_KIND: ("status.phase", "status.nodeName", "status.interfaces", "status.conditions"),
+        LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
+    }  # fmt: skip
+    supports = frozenset(InstanceOperation)
+    kept_when_stopped = True
+
+    def resource(self, name: str) -> str:
+        return f"virtualmachines/{name}"
+
+    def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
+        """Sockets, because only they and memory can be changed while it runs; the exact CPU share as a request,
+        because KubeVirt would ask for a tenth of it. https://kubevirt.io/user-guide/compute/cpu_hotplug/
+        """
+        labels, annotations = instance_labels(spec), instance_annotations(spec)
+        return {
+            "apiVersion": "kubevirt.io/v1",
+            "kind": KIND,
+            "metadata": {
+                "name": spec.name,
+                "namespace": spec.cluster.namespace,
+                "labels": labels,
+                "annotations": annotations,
+            },
+            "spec": {
+                "runStrategy": "Halted" if spec.wanted in _IDLE else "Always",
+                "template": {
+                    "metadata": {"labels": dict(labels), "annotations": dict(annotations)},
+                    "spec": {
+                        "terminationGracePeriodSeconds": GRACE_SECONDS,
+                        "evictionStrategy": "LiveMigrateIfPossible",
+                        "domain": {
+                            "cpu": {"sockets": max(1, -(-spec.cpu // 1000)), "cores": 1, "threads": 1},
+                            "memory": {"guest": memory_quantity(spec.memory)},
+                            "resources": {"requests": {"cpu": cpu_quantity(spec.cpu)}},
+                            "devices": {
+                                "disks": [{"name": "root", "disk": {"bus": "virtio"}}],
+                                "interfaces": [{"name": "default", "masquerade": {}}],
+                            },
+                        },
+                        "networks": [{"name": "default", "pod": {}}],
+                        "volumes": [{"name": "root", "containerDisk": {"image": spec.image}}],
+                    },
+                },
+            },
+        }
+
+    def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
+        return _Reading(objects, around).observed()
+
+    def calls_for(
+        self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
+    ) -> Sequence[KubeCall]:
+        if operation is InstanceOperation.START:
+            return (self._apply(spec, Wanted.RUNNING),)
+        if operation is InstanceOperation.STOP:
+            if observed is not None and observed.reason is Reason.TERMINATION_STUCK:
+                return (_pull_the_plug(spec),)
+            return (*_awake(spec, observed), self._apply(spec, Wanted.STOPPED))
+        if operation is InstanceOperation.SUSPEND:
+            return (_pause(spec),)
+        if operation is InstanceOperation.RESUME:
+            return (_unpause(spec),)
+        # The new incarnation must stand in the template before the next run is made of it.
+        return (self._apply(spec, Wanted.RUNNING), _restart(spec))
+
+    def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
+        if observed.uid is None:
+            return ()
+        delete = KubeCall("delete", KIND, spec.name, uid=observed.uid, missing_ok=True)
+        return (*_awake(spec, observed), delete)
+
+    def _apply(self, spec: InstanceSpec, wanted: Wanted) -> KubeCall:
+        return KubeCall("apply", KIND, spec.name, body=self.manifest(replace(spec, wanted=wanted)))
+
+
+def _pause(spec: InstanceSpec) -> KubeCall:
+    return KubeCall("put", RUNNING_KIND, spec.name, "pause", already=("already paused",))
+
+
+def _unpause(spec: InstanceSpec) -> KubeCall:
+    return KubeCall("put", RUNNING_KIND, spec.name, "unpause", already=("not paused",))
+
+
+def _awake(spec: InstanceSpec, observed: Observed | None) -> tuple[KubeCall, ...]:
+    """A paused guest cannot shut down; it would be killed when its grace is over."""
+    if observed is None or observed.status is not InstanceStatus.SUSPENDED:
+        return ()
+    return (replace(_unpause(spec), missing_ok=True),)
+
+
+def _pull_the_plug(spec: InstanceSpec) -> KubeCall:
+    body = {"gracePeriod": 0}
+    return KubeCall("put", KIND, spec.name, "stop", body, already=("VM is not running",), missing_ok=True)
+
+
+def _restart(spec: InstanceSpec) -> KubeCall:
+    """Where nothing runs there is nothing to restart: the template says what comes next."""
+    already = ("VM is not running", "does not support manual restart", "Halted does not support")
+    return KubeCall("put", KIND, spec.name, "restart", already=already, missing_ok=True, repeatable=False)
+
+
+class _Reading:
+    """One look at a VM, its VMI and its launcher: the questions in the order in which the first yes decides."""
+
+    def __init__(self, objects: Mapping[str, Object], around: Surroundings) -> None:
+        self.vm = objects.get(KIND)
+        self.vmi = objects.get(RUNNING_KIND)
+        self.launcher = objects.get(LAUNCHER_KIND)
+        self.around = around
+        self.printable: str = reading.status(self.vm).get("printableStatus") or "Stopped"
+        self.phase: str = reading.status(self.vmi).get("phase") or ""
+        self.halted = reading.spec(self.vm).get("runStrategy") == "Halted"
+        self.created = reading.status(self.vm).get("created") is True
+        self.node: str | None = reading.status(self.vmi).get("nodeName")
+
+    def observed(self) -> Observed:
+        return self._leaving() or self._idle() or self._refused() or self._running() or self._waiting()
+
+    def _leaving(self) -> Observed | None:
+        if self.vm is None or reading.deleting(self.vm):
+            return self._stopping(self.vm or self.vmi, deleting=True)
+        if self.vmi is not None and (self.halted or reading.deleting(self.vmi)):
+            return self._stopping(self.vmi)
+        # Seen by the VM's controller, not yet by us, or the other way round: `Stopped` shows before the VMI is gone.
+        if self.halted and self.created:
+            return self._stopping(None)
+        return None
+
+    def _stopping(self, obj: Object | None, *, deleting: bool = False) -> Observed:
+        if not reading.overdue(obj, self.around.now, STUCK_SECONDS):
+            return self._is(InstanceStatus.STOPPING, deleting=deleting)
+        reason = Reason.NODE_LOST if self._node_silent() else Reason.TERMINATION_STUCK
+        return self._is(InstanceStatus.STOPPING, reason, self._node_words(), deleting=deleting)
+
+    def _idle(self) -> Observed | None:
+        return self._is(InstanceStatus.STOPPED) if self.halted else None
+
+    def _refused(self) -> Observed | None:
+        """The launcher Pod was refused: KubeVirt shows `Starting` for ever and says why in a condition only."""
+        for obj in (self.vmi, self.vm):
+            synchronized = reading.condition(obj, "Synchronized")
+            if synchronized.get("status") == "False" and synchronized.get("reason") == "FailedCreate":
+                said = str(synchronized.get("message") or "")
+                reason = Reason.QUOTA if "exceeded quota" in said else Reason.REJECTED
+                return self._is(InstanceStatus.STARTING, reason, reading.words(said))
+        return None
+
+    def _running(self) -> Observed | None:
+        if self.phase == "Unknown" or (self.vmi is not None and self._node_silent()):
+            return self._is(InstanceStatus.STARTING, Reason.NODE_LOST, self._node_words())
+        if self.phase != "Running":
+            return None
+        if reading.is_true(self.vmi, "Paused"):
+            return self._is(InstanceStatus.SUSPENDED)
+        return self._is(InstanceStatus.RUNNING)
+
+    def _waiting(self) -> Observed:
+        unscheduled = self._condition("PodScheduled")
+        if self.printable == "ErrorUnschedulable" or unscheduled.get("status") == "False":
+            said = reading.words(unscheduled.get("message"))
+            return self._is(InstanceStatus.PENDING, Reason.UNSCHEDULABLE, said)
+        if self.printable in _VOLUME:
+            said = reading.words(self.printable, self._condition("DataVolumesReady").get("message"))
+            return self._is(InstanceStatus.PENDING, Reason.VOLUME, said)
+        if self.printable in ("ErrImagePull", "ImagePullBackOff"):
+            said = self._launcher_words() or reading.words(self.printable)
+            return self._is(InstanceStatus.STARTING, Reason.IMAGE_PULL, said)
+        if self.printable == "CrashLoopBackOff":
+            return self._is(InstanceStatus.STARTING, Reason.CRASH_LOOP, self._failures())
+        if self.phase in ("Succeeded", "Failed"):
+            return self._is(InstanceStatus.STARTING, Reason.EXITED, f"the guest ended: {self.phase}")
+        if self.vmi is None and not self.created:
+            # `Stopped` is also what a VM shows that no controller has looked at yet.
+            return self._is(InstanceStatus.PENDING, Reason.WAITING, "waiting for KubeVirt")
+        return self._is(InstanceStatus.STARTING, Reason.WAITING, self._launcher_words())
+
+    def _is(
+        self,
+        status: InstanceStatus,
+        reason: Reason | None = None,
+        message: str | None = None,
+        *,
+        deleting: bool = False,
+    ) -> Observed:
+        return Observed(
+            status=status,
+            reason=reason,
+            message=message,
+            uid=reading.metadata(self.vm).get("uid"),
+            incarnation=self._incarnation(),
+            node=self.node,
+            ip=self._ip(),
+            restarts=self._failure_count(),
+            suspend="vm-pause",
+            deleting=deleting,
+        )
+
+    def _incarnation(self) -> int | None:
+        if self.vmi is not None:
+            return reading.incarnation(self.vmi)
+        return None if self.created else reading.incarnation(self.vm)
+
+    def _ip(self) -> str | None:
+        for interface in reading.status(self.vmi).get("interfaces") or ():
+            address = interface.get("ipAddress")
+            if address:
+                return str(address)
+        return None
+
+    def _condition(self, kind: str) -> Mapping[str, Any]:
+        return reading.condition(self.vmi, kind) or reading.condition(self.vm, kind)
+
+    def _failure_count(self) -> int:
+        failure = reading.status(self.vm).get("startFailure") or {}
+        return int(failure.get("consecutiveFailCount") or 0)
+
+    def _failures(self) -> str | None:
+        count = self._failure_count()
+        return f"failed to start {count} times in a row" if count > 1 else None
+
+    def _launcher_words(self) -> str | None:
+        """What holds the launcher Pod back, where its containers say so; a containerDisk's image is one of them."""
+        status = reading.status(self.launcher)
+        for item in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+            waiting = (item.get("state") or {}).get("waiting") or {}
+            if waiting.get("message"):
+                return reading.words(waiting.get("reason"), waiting["message"])
+        return None
+
+    def _node_silent(self) -> bool:
+        return self.node is not None and self.around.node_ready(self.node) is False
+
+    def _node_words(self) -> str | None:
+        return f"node {self.node} does not answer" if self._node_silent() else None

@@ -1,0 +1,362 @@
+"""The verbs: ensure a namespace, apply, operate, observe, delete. Every change is safe to repeat, none touches what is
+not ours: a change names the uid it means, and ownership is proven by our labels and uid, never by name.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from app.instance_types.container import Container
+from app.instance_types.values import (
+    CLUSTER,
+    FIELD_MANAGER,
+    INSTALLATION,
+    INSTANCE,
+    MANAGED_BY,
+    ClusterRef,
+    InstanceDriver,
+    InstanceSpec,
+    KubeCall,
+    Observed,
+    cluster_labels,
+)
+from app.instance_types.virtual_machine import VirtualMachine
+from app.k8s_service import observation
+from app.k8s_service.errors import (
+    ForeignNamespace,
+    ForeignObject,
+    NamespaceTerminating,
+    Raced,
+    account_missing,
+    translated,
+)
+from app.k8s_service.observation import ClusterObservation, NamespaceState, OwnedNamespace, OwnedObject
+from app.kube.cache import Cache, Timing
+from app.kube.client import KubeClient, Limits, Observer
+from app.kube.credentials import KubeTarget
+from app.kube.errors import KubeError, Refusal
+from app.kube.kinds import KINDS, LEASE, NAMESPACE, NODE
+from app.models import InstanceOperation, InstanceType
+
+INSTANCE_TYPES: dict[InstanceType, InstanceDriver] = {
+    InstanceType.CONTAINER: Container(),
+    InstanceType.VM: VirtualMachine(),
+}
+
+_POD_SECURITY = {
+    "pod-security.kubernetes.io/enforce": "baseline",
+    "pod-security.kubernetes.io/warn": "restricted",
+    "cmp.io/tenant": "true",
+}
+_ACCOUNT_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)
+
+
+class KubernetesService:
+    def __init__(
+        self, client: KubeClient, *, installation_id: str, concurrency: int, timing: Timing | None = None
+    ) -> None:
+        self._client = client
+        self._installation_id = installation_id
+        self._changes = asyncio.Semaphore(concurrency)
+        self._listeners: list[Callable[[str], None]] = []
+        self._version: str | None = None
+        self._caches = self._made_caches(timing)
+
+    @classmethod
+    async def connect(
+        cls,
+        target: KubeTarget,
+        *,
+        installation_id: str,
+        concurrency: int,
+        version: str = "dev",
+        observe_call: Observer | None = None,
+        limits: Limits | None = None,
+        timing: Timing | None = None,
+    ) -> Self:
+        """Reads the configuration; raises kube.errors.BadTarget where it cannot be used. Does not call Kubernetes.
+
+        `version` is CMP's own, for the User-Agent; `observe_call` is told of every call.
+        """
+        more: dict[str, Any] = {} if observe_call is None else {"observe_call": observe_call}
+        client = await KubeClient.connect(target, version=version, limits=limits, **more)
+        return cls(client, installation_id=installation_id, concurrency=concurrency, timing=timing)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    @property
+    def description(self) -> str:
+        """Where it is and, once `check` was answered, its version."""
+        return f"{self._client.description}, {self._version or 'version not known yet'}"
+
+    async def check(self) -> str:
+        """The version, asked for now; raises Unavailable."""
+        async with _said_our_way():
+            self._version = await self._client.version()
+        return self._version
+
+    async def run(self) -> None:
+        """Keeps the caches until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for cache in self._caches.values():
+                tasks.create_task(cache.run(), name=f"cache {cache.kind.plural}")
+
+    def on_change(self, callback: Callable[[str], None]) -> None:
+        """`callback` gets the id of a cluster of which something changed."""
+        self._listeners.append(callback)
+
+    def synced(self) -> bool:
+        return all(cache.synced for cache in self._caches.values())
+
+    def staleness(self) -> float:
+        """Seconds since the quietest cache last heard from Kubernetes."""
+        return max(cache.staleness() for cache in self._caches.values())
+
+    def has(self, instance_type: InstanceType) -> str | None:
+        """None where it can be had, else why not."""
+        driver = INSTANCE_TYPES[instance_type]
+        caches = [self._caches[kind] for kind in driver.watches]
+        if not all(cache.synced for cache in caches):
+            return "Kubernetes has not been read yet"
+        if any(cache.absent is not None for cache in caches):
+            return "KubeVirt is not installed in this Kubernetes cluster, or CMP may not use it"
+        return None
+
+    def observe(self, cluster: ClusterRef, names: Mapping[str, str] | None = None) -> ClusterObservation:
+        """From the caches alone. `names`: instance id → object name of the instances that there should be."""
+        around = observation.surroundings(self._caches[NODE.name], self._caches[LEASE.name])
+        return observation.observe(cluster, names, INSTANCE_TYPES, self._caches, around)
+
+    def owned_namespaces(self) -> list[OwnedNamespace]:
+        return observation.owned_namespaces(self._installation_id, self._caches[NAMESPACE.name])
+
+    async def ensure_namespace(self, cluster: ClusterRef) -> str:
+        """Its uid. Raises ForeignNamespace, NamespaceTerminating."""
+        wanted = cluster_labels(cluster) | _POD_SECURITY
+        cached = self._caches[NAMESPACE.name].get(None, cluster.namespace)
+        if cached is not None and _settled(cluster, cached, wanted):
+            return str(cached["metadata"]["uid"])
+        annotations = {"cmp.io/cluster-name": cluster.cluster_name}
+        metadata = {"name": cluster.namespace, "labels": wanted, "annotations": annotations}
+        body = {"apiVersion": "v1", "kind": NAMESPACE.name, "metadata": metadata}
+        async with _said_our_way(), self._changes:
+            try:
+                made = await self._client.create(NAMESPACE, None, body, FIELD_MANAGER)
+            except Refusal as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                made = await self._own_namespace(cluster, wanted)
+        self._caches[NAMESPACE.name].absorb(made)
+        return str(made["metadata"]["uid"])
+
+    async def namespace_state(self, cluster: ClusterRef) -> NamespaceState | None:
+        """Read now, not from the cache. None: gone, or its name belongs to somebody else by now."""
+        async with _said_our_way():
+            obj = await self._live(NAMESPACE.name, None, cluster.namespace)
+        state = None if obj is None else observation.namespace_state(cluster, obj)
+        return None if state is None or state.foreign else state
+
+    async def apply(self, spec: InstanceSpec) -> None:
+        """Makes its object, or brings it to the wish where the kind allows that. An object of ours is never doubled."""
+        driver = INSTANCE_TYPES[spec.instance_type]
+        verb: Any = "apply" if driver.kept_when_stopped else "create"
+        await self._do(spec, (KubeCall(verb, driver.kind, spec.name, body=driver.manifest(spec)),))
+
+    async def operate(self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None) -> None:
+        await self._do(spec, INSTANCE_TYPES[spec.instance_type].calls_for(operation, spec, observed))
+
+    async def delete(self, spec: InstanceSpec, observed: Observed) -> None:
+        await self._do(spec, INSTANCE_TYPES[spec.instance_type].removal(spec, observed))
+
+    async def delete_namespace(self, cluster: ClusterRef, uid: str) -> None:
+        await self._delete(NAMESPACE.name, None, cluster.namespace, uid)
+
+    async def delete_stranger(self, owned: OwnedObject) -> None:
+        await self._delete(owned.kind, owned.namespace, owned.name, owned.uid)
+
+    async def _do(self, spec: InstanceSpec, calls: Any) -> None:
+        for call in calls:
+            if call.verb == "create":
+                await self._create(spec, call)
+            elif call.verb == "apply":
+                await self._apply(spec, call)
+            elif call.verb == "delete":
+                await self._delete(call.kind, spec.cluster.namespace, call.name, call.uid)
+            else:
+                await self._change(spec, call)
+
+    async def _create(self, spec: InstanceSpec, call: KubeCall) -> None:
+        async with _said_our_way():
+            try:
+                await self._made(spec, call)
+            except Refusal as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                await self._own_object(spec, call)
+
+    async def _apply(self, spec: InstanceSpec, call: KubeCall) -> None:
+        """Server-side apply would take over whatever has the name, so it is bound to a uid, and making is a create."""
+        cached = self._caches[call.kind].get(spec.cluster.namespace, call.name)
+        async with _said_our_way():
+            if cached is None or not _is_ours(spec, cached):
+                try:
+                    await self._made(spec, call)
+                except Refusal as error:
+                    if error.reason != "AlreadyExists":
+                        raise
+                    cached = await self._own_object(spec, call)
+                else:
+                    return
+            body = {**call.body, "metadata": {**call.body["metadata"], "uid": cached["metadata"]["uid"]}}
+            async with self._changes:
+                kind = KINDS[call.kind]
+                answer = await self._client.apply(kind, spec.cluster.namespace, call.name, body, FIELD_MANAGER)
+        self._caches[call.kind].absorb(answer)
+
+    async def _made(self, spec: InstanceSpec, call: KubeCall) -> None:
+        for delay in (*_ACCOUNT_DELAYS, None):
+            try:
+                async with self._changes:
+                    kind = KINDS[call.kind]
+                    answer = await self._client.create(kind, spec.cluster.namespace, call.body, FIELD_MANAGER)
+            except Refusal as error:
+                if delay is None or not account_missing(error):
+                    raise
+                await asyncio.sleep(delay)
+            else:
+                self._caches[call.kind].absorb(answer)
+                return
+
+    async def _change(self, spec: InstanceSpec, call: KubeCall) -> None:
+        kind, namespace = KINDS[call.kind], spec.cluster.namespace
+        async with _said_our_way():
+            try:
+                async with self._changes:
+                    if call.verb == "merge":
+                        metadata = {**call.body["metadata"], "uid": call.uid}
+                        body = {**call.body, "metadata": metadata}
+                        answer = await self._client.merge(kind, namespace, call.name, body, FIELD_MANAGER)
+                        self._caches[call.kind].absorb(answer)
+                        return
+                    await self._client.put(
+                        kind, namespace, call.name, call.subresource, call.body, repeatable=call.repeatable
+                    )
+            except Refusal as error:
+                done = error.conflict and any(words in error.message for words in call.already)
+                if not done and not (error.missing and call.missing_ok):
+                    raise
+
+    async def _delete(self, kind: str, namespace: str | None, name: str, uid: str | None) -> None:
+        """Until this very object is gone or going."""
+        if uid is None:
+            return
+        async with _said_our_way():
+            try:
+                async with self._changes:
+                    await self._client.delete(KINDS[kind], namespace, name, uid)
+            except Refusal as error:
+                if error.missing:
+                    return
+                if not error.conflict:
+                    raise
+                obj = await self._live(kind, namespace, name)
+                if obj is not None and obj["metadata"]["uid"] == uid and "deletionTimestamp" not in obj["metadata"]:
+                    raise
+
+    async def _own_namespace(self, cluster: ClusterRef, wanted: Mapping[str, str]) -> dict[str, Any]:
+        obj = await self._live(NAMESPACE.name, None, cluster.namespace)
+        if obj is None:
+            raise Raced("the namespace vanished")
+        state = observation.namespace_state(cluster, obj)
+        if state.foreign:
+            raise ForeignNamespace("a namespace of that name exists that CMP did not make")
+        if state.terminating:
+            raise NamespaceTerminating("the namespace is being deleted")
+        if _settled(cluster, obj, wanted):
+            return obj
+        patch = {"metadata": {"uid": state.uid, "labels": dict(wanted)}}
+        return await self._client.merge(NAMESPACE, None, cluster.namespace, patch, FIELD_MANAGER)
+
+    async def _own_object(self, spec: InstanceSpec, call: KubeCall) -> dict[str, Any]:
+        """What has the name already, if it is this instance's."""
+        obj = await self._live(call.kind, spec.cluster.namespace, call.name)
+        if obj is None:
+            raise Raced(f"{call.name} vanished")
+        if not _is_ours(spec, obj):
+            raise ForeignObject(f"something that CMP did not make is called {call.name}")
+        self._caches[call.kind].absorb(obj)
+        if "deletionTimestamp" in obj["metadata"]:
+            raise Raced(f"{call.name} is still being deleted")
+        return obj
+
+    async def _live(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
+        try:
+            return await self._client.get(KINDS[kind], namespace, name)
+        except Refusal as error:
+            if error.missing:
+                return None
+            raise
+
+    def _made_caches(self, timing: Timing | None) -> dict[str, Cache]:
+        ours = f"{MANAGED_BY}=cmp,{INSTALLATION}={self._installation_id}"
+        fields: dict[str, set[str]] = {NAMESPACE.name: {"status.phase", "status.conditions"}}
+        for driver in INSTANCE_TYPES.values():
+            for kind, read in driver.watches.items():
+                fields.setdefault(kind, set()).update(read)
+        caches = {
+            name: Cache(
+                self._client,
+                KINDS[name],
+                fields=sorted(read),
+                selector=ours,
+                label=CLUSTER,
+                optional=KINDS[name].group == "kubevirt.io",
+                on_change=self._tell,
+                timing=timing,
+            )
+            for name, read in fields.items()
+        }
+        caches[NODE.name] = Cache(self._client, NODE, fields=["status.conditions"], optional=True, timing=timing)
+        caches[LEASE.name] = Cache(
+            self._client,
+            LEASE,
+            fields=["spec.renewTime"],
+            selector="cmp.io/component=node-agent",
+            namespace=observation.AGENT_NAMESPACE,
+            optional=True,
+            timing=timing,
+        )
+        return caches
+
+    def _tell(self, cluster_id: str) -> None:
+        for listener in self._listeners:
+            listener(cluster_id)
+
+
+@asynccontextmanager
+async def _said_our_way() -> AsyncIterator[None]:
+    try:
+        yield
+    except KubeError as error:
+        raise translated(error) from error
+
+
+def _is_ours(spec: InstanceSpec, obj: Mapping[str, Any]) -> bool:
+    labels = obj["metadata"].get("labels") or {}
+    proof = {INSTALLATION: spec.cluster.installation_id, CLUSTER: spec.cluster.cluster_id, INSTANCE: spec.instance_id}
+    return all(labels.get(key) == value for key, value in proof.items())
+
+
+def _settled(cluster: ClusterRef, obj: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
+    state = observation.namespace_state(cluster, obj)
+    labels = obj["metadata"].get("labels") or {}
+    labelled = all(labels.get(key) == value for key, value in wanted.items())
+    return labelled and not state.terminating and not state.foreign

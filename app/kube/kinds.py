@@ -1,0 +1,57 @@
+"""The Kubernetes kinds that CMP touches, and their paths."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`subresource_group`: where the kind's verbs beyond the usual are served, if not in its own group."""
+
+    name: str
+    group: str
+    version: str
+    plural: str
+    namespaced: bool = True
+    subresource_group: str | None = None
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def collection(self, namespace: str | None = None) -> str:
+        """All namespaces where none is named."""
+        return f"{self._root(self.group)}{_within(namespace)}/{self.plural}"
+
+    def path(self, namespace: str | None, name: str, subresource: str = "") -> str:
+        if not subresource:
+            return f"{self.collection(namespace)}/{quote(name)}"
+        group = self.subresource_group or self.group
+        return f"{self._root(group)}{_within(namespace)}/{self.plural}/{quote(name)}/{subresource}"
+
+    def _root(self, group: str) -> str:
+        return f"/apis/{group}/{self.version}" if group else f"/api/{self.version}"
+
+
+def _within(namespace: str | None) -> str:
+    return f"/namespaces/{quote(namespace)}" if namespace else ""
+
+
+NAMESPACE = Kind("Namespace", "", "v1", "namespaces", namespaced=False)
+NODE = Kind("Node", "", "v1", "nodes", namespaced=False)
+POD = Kind("Pod", "", "v1", "pods")
+LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
+VIRTUAL_MACHINE = Kind(
+    "VirtualMachine", "kubevirt.io", "v1", "virtualmachines", subresource_group="subresources.kubevirt.io"
+)
+VIRTUAL_MACHINE_INSTANCE = Kind(
+    "VirtualMachineInstance",
+    "kubevirt.io",
+    "v1",
+    "virtualmachineinstances",
+    subresource_group="subresources.kubevirt.io",
+)
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (NAMESPACE, NODE, POD, LEASE, VIRTUAL_MACHINE, VIRTUAL_MACHINE_INSTANCE)
+}

@@ -1,0 +1,204 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.instance_types.values import Observed
+from app.instance_types.virtual_machine import VirtualMachine
+from app.models import InstanceOperation, InstanceStatus, Reason, Wanted
+from tests.unit.instance_types.examples import VM, around, vm, vmi
+
+machine = VirtualMachine()
+
+FAILED_CREATE = {"status": "False", "reason": "FailedCreate"}
+QUOTA = 'failed to create virtual machine pod: pods "virt-launcher-x" is forbidden: exceeded quota: cpu, requested: 2'
+SECURITY = 'failed to create virtual machine pod: violates PodSecurity "restricted:latest"'
+
+
+def observed(
+    own: dict[str, Any] | None,
+    running: dict[str, Any] | None = None,
+    launcher: dict[str, Any] | None = None,
+    *,
+    ready: bool | None = True,
+) -> Observed:
+    kinds = {"VirtualMachine": own, "VirtualMachineInstance": running, "Pod": launcher}
+    return machine.status_of({kind: obj for kind, obj in kinds.items() if obj is not None}, around(ready=ready))
+
+
+def test_running() -> None:
+    seen = observed(vm(printable="Running", created=True), vmi())
+    assert seen == Observed(
+        InstanceStatus.RUNNING, uid="vm-uid", incarnation=3, node="node-1", ip="10.0.0.7", suspend="vm-pause"
+    )
+
+
+@pytest.mark.parametrize("printable", [None, "Stopped"])
+def test_a_fresh_vm_shows_stopped_and_is_not(printable: str | None) -> None:
+    seen = observed(vm(printable=printable))
+    assert (seen.status, seen.reason) == (InstanceStatus.PENDING, Reason.WAITING)
+
+
+def test_halted_without_a_vmi_is_stopped() -> None:
+    seen = observed(vm(strategy="Halted", printable="Stopped"))
+    assert (seen.status, seen.reason, seen.incarnation) == (InstanceStatus.STOPPED, None, 3)
+    assert observed(vm(strategy="Halted")).status is InstanceStatus.STOPPED
+
+
+def test_stopped_is_shown_before_the_old_vmi_is_gone() -> None:
+    halted = vm(strategy="Halted", printable="Stopped")
+    assert observed(halted, vmi("Succeeded")).status is InstanceStatus.STOPPING
+    assert observed(halted, vmi(deleted_at="2026-11-23T11:59:50Z")).status is InstanceStatus.STOPPING
+    assert observed(vm(strategy="Halted", printable="Stopping", created=True)).status is InstanceStatus.STOPPING
+
+
+def test_the_old_run_ends_before_the_next_begins() -> None:
+    seen = observed(vm(printable="Stopping", created=True, incarnation=4), vmi(deleted_at="2026-11-23T11:59:50Z"))
+    assert (seen.status, seen.incarnation, seen.deleting) == (InstanceStatus.STOPPING, 3, False)
+
+
+def test_the_incarnation_is_that_of_what_runs() -> None:
+    assert observed(vm(incarnation=4, created=True), vmi(incarnation=3)).incarnation == 3
+    assert observed(vm(incarnation=4)).incarnation == 4
+    assert observed(vm(incarnation=4, created=True)).incarnation is None, "it runs, but we have not seen what"
+
+
+def test_running_needs_the_vmi_to_be_seen() -> None:
+    seen = observed(vm(printable="Running", created=True))
+    assert (seen.status, seen.reason) == (InstanceStatus.STARTING, Reason.WAITING)
+
+
+def test_a_stop_that_takes_too_long_is_stuck() -> None:
+    halted = vm(strategy="Halted", printable="Stopping", created=True)
+    assert observed(halted, vmi(deleted_at="2026-11-23T11:58:01Z")).reason is None
+    seen = observed(halted, vmi(deleted_at="2026-11-23T11:57:59Z"))
+    assert (seen.status, seen.reason) == (InstanceStatus.STOPPING, Reason.TERMINATION_STUCK)
+    (call,) = machine.calls_for(InstanceOperation.STOP, VM, seen)
+    assert (call.verb, call.subresource, call.body) == ("put", "stop", {"gracePeriod": 0})
+    gone = observed(halted, vmi(deleted_at="2026-11-23T11:57:59Z"), ready=False)
+    assert (gone.reason, gone.message) == (Reason.NODE_LOST, "node node-1 does not answer")
+
+
+@pytest.mark.parametrize("running", [None, vmi()])
+def test_deleting(running: dict[str, Any] | None) -> None:
+    seen = observed(vm(printable="Terminating", deleted_at="2026-11-23T11:59:50Z"), running)
+    assert (seen.status, seen.deleting, seen.uid) == (InstanceStatus.STOPPING, True, "vm-uid")
+
+
+def test_a_vmi_that_outlives_its_vm_is_still_there() -> None:
+    seen = observed(None, vmi())
+    assert (seen.status, seen.deleting, seen.uid) == (InstanceStatus.STOPPING, True, None)
+    assert not machine.removal(VM, seen)
+
+
+@pytest.mark.parametrize(("words", "reason"), [(QUOTA, Reason.QUOTA), (SECURITY, Reason.REJECTED)])
+@pytest.mark.parametrize("on_vm", [True, False])
+def test_a_refused_launcher_shows_starting_for_ever(words: str, reason: Reason, on_vm: bool) -> None:
+    conditions: dict[str, str | dict[str, str]] = {"Synchronized": {**FAILED_CREATE, "message": words}}
+    own = vm(printable="Starting", created=True, conditions=conditions if on_vm else None)
+    seen = observed(own, vmi("Pending", node=None, conditions=None if on_vm else conditions))
+    assert (seen.status, seen.reason, seen.message) == (InstanceStatus.STARTING, reason, words)
+
+
+def test_paused_is_suspended() -> None:
+    seen = observed(vm(printable="Paused", created=True), vmi(conditions={"Paused": "True"}))
+    assert (seen.status, seen.reason) == (InstanceStatus.SUSPENDED, None)
+
+
+def test_a_silent_node() -> None:
+    seen = observed(vm(printable="Running", created=True), vmi(), ready=False)
+    assert (seen.status, seen.reason, seen.lost) == (InstanceStatus.STARTING, Reason.NODE_LOST, False)
+    assert observed(vm(printable="Unknown", created=True), vmi("Unknown")).reason is Reason.NODE_LOST
+
+
+@pytest.mark.parametrize(
+    ("printable", "status", "reason"),
+    [
+        ("Starting", InstanceStatus.STARTING, Reason.WAITING),
+        ("Provisioning", InstanceStatus.STARTING, Reason.WAITING),
+        ("ErrorUnschedulable", InstanceStatus.PENDING, Reason.UNSCHEDULABLE),
+        ("ErrorPvcNotFound", InstanceStatus.PENDING, Reason.VOLUME),
+        ("DataVolumeError", InstanceStatus.PENDING, Reason.VOLUME),
+        ("WaitingForVolumeBinding", InstanceStatus.PENDING, Reason.VOLUME),
+        ("ErrImagePull", InstanceStatus.STARTING, Reason.IMAGE_PULL),
+        ("ImagePullBackOff", InstanceStatus.STARTING, Reason.IMAGE_PULL),
+        ("CrashLoopBackOff", InstanceStatus.STARTING, Reason.CRASH_LOOP),
+    ],
+)
+def test_what_holds_it_back(printable: str, status: InstanceStatus, reason: Reason) -> None:
+    seen = observed(vm(printable=printable, created=True), vmi("Scheduling", node=None, ip=None))
+    assert (seen.status, seen.reason) == (status, reason)
+
+
+def test_unschedulable_in_kubernetes_words() -> None:
+    conditions: dict[str, str | dict[str, str]] = {
+        "PodScheduled": {"status": "False", "reason": "Unschedulable", "message": "0/1 nodes: Insufficient memory."}
+    }
+    seen = observed(vm(printable="Starting", created=True), vmi("Scheduling", node=None, conditions=conditions))
+    assert (seen.reason, seen.message) == (Reason.UNSCHEDULABLE, "0/1 nodes: Insufficient memory.")
+
+
+def test_the_launcher_explains_an_image_error() -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "nope"'}}
+    launcher = {"status": {"phase": "Pending", "containerStatuses": [{"name": "volumeroot", "state": waiting}]}}
+    seen = observed(vm(printable="ImagePullBackOff", created=True), vmi("Scheduling", node=None), launcher)
+    assert (seen.reason, seen.message) == (Reason.IMAGE_PULL, 'ImagePullBackOff: Back-off pulling image "nope"')
+
+
+def test_a_crash_loop_counts_its_failures() -> None:
+    seen = observed(vm(printable="CrashLoopBackOff", startFailure={"consecutiveFailCount": 4}))
+    assert (seen.reason, seen.restarts, seen.message) == (Reason.CRASH_LOOP, 4, "failed to start 4 times in a row")
+
+
+def test_a_guest_that_ended_is_started_again() -> None:
+    seen = observed(vm(printable="Stopped", created=True), vmi("Failed"))
+    assert (seen.status, seen.reason, seen.message) == (
+        InstanceStatus.STARTING,
+        Reason.EXITED,
+        "the guest ended: Failed",
+    )
+
+
+def test_start_and_stop_apply_the_whole_manifest() -> None:
+    (start,) = machine.calls_for(InstanceOperation.START, replace(VM, wanted=Wanted.STOPPED), None)
+    assert (start.verb, start.body["spec"]["runStrategy"]) == ("apply", "Always")
+    (stop,) = machine.calls_for(InstanceOperation.STOP, VM, observed(vm(created=True), vmi()))
+    assert (stop.verb, stop.body["spec"]["runStrategy"]) == ("apply", "Halted")
+
+
+def test_restart_applies_the_next_incarnation_first_and_is_sent_once() -> None:
+    apply, restart = machine.calls_for(InstanceOperation.RESTART, VM, observed(vm(created=True), vmi(incarnation=2)))
+    assert apply.verb == "apply"
+    assert apply.body["spec"]["template"]["metadata"]["annotations"]["cmp.io/incarnation"] == "3"
+    assert (restart.verb, restart.kind, restart.subresource) == ("put", "VirtualMachine", "restart")
+    assert not restart.repeatable
+    assert restart.missing_ok
+
+
+@pytest.mark.parametrize(
+    ("operation", "subresource", "words"),
+    [
+        (InstanceOperation.SUSPEND, "pause", "VMI is already paused"),
+        (InstanceOperation.RESUME, "unpause", "VMI is not paused"),
+    ],
+)
+def test_pause_and_unpause(operation: InstanceOperation, subresource: str, words: str) -> None:
+    (call,) = machine.calls_for(operation, VM, observed(vm(created=True), vmi()))
+    assert (call.kind, call.subresource) == ("VirtualMachineInstance", subresource)
+    assert any(part in words for part in call.already)
+    assert not call.missing_ok
+
+
+@pytest.mark.parametrize("operation", [InstanceOperation.STOP, None])
+def test_a_paused_guest_is_woken_before_it_must_go(operation: InstanceOperation | None) -> None:
+    seen = observed(vm(printable="Paused", created=True), vmi(conditions={"Paused": "True"}))
+    calls = machine.removal(VM, seen) if operation is None else machine.calls_for(operation, VM, seen)
+    assert [call.subresource or call.verb for call in calls] == ["unpause", "delete" if operation is None else "apply"]
+    assert calls[0].missing_ok
+
+
+@pytest.mark.parametrize(("cpu", "sockets", "request_"), [(250, 1, "250m"), (1000, 1, "1"), (1500, 2, "1500m")])
+def test_sizes(cpu: int, sockets: int, request_: str) -> None:
+    domain = machine.manifest(replace(VM, cpu=cpu))["spec"]["template"]["spec"]["domain"]
+    assert domain["cpu"] == {"sockets": sockets, "cores": 1, "threads": 1}
+    assert domain["resources"] == {"requests": {"cpu": request_}}
