@@ -94,7 +94,7 @@ def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation) -
     raise WrongState(
         why,
         details={
-            "status": status,
+            "current_status": status,
             "allowed_operations": list(allowed),
             "capabilities": {"suspend": instance.suspend},
         },

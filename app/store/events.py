@@ -79,7 +79,7 @@ async def page_for(
         last = int(page.after[1])
         statement = statement.where(Event.id < last if page.descending else Event.id > last)
     statement = statement.order_by(Event.id.desc() if page.descending else Event.id.asc()).limit(page.limit + 1)
-    rows = [vars(row) for row in (await session.execute(statement)).scalars()]
+    rows: list[Row] = [vars(row) for row in (await session.execute(statement)).scalars()]
     more = len(rows) > page.limit
     rows = rows[: page.limit]
     return Page(rows, [str(rows[-1]["id"]), str(rows[-1]["id"])] if more else None)

@@ -1,0 +1,258 @@
+"""The front door: `python main.py` runs CMP, `create_app` is what an ASGI server loads.
+
+Puts the parts together and opens them in order; decides nothing.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from app import migrations, telemetry, worker
+from app.database import Database, SqliteInUse
+from app.errors import CmpError
+from app.k8s_service import KubeTarget
+from app.routers import clusters, events, health, instances, middleware, openapi, operations, problems, users
+from app.routers.deps import State
+from app.services import users as user_service
+from app.services.events import Broadcaster
+from app.settings import Settings
+from app.store import platform
+
+log = structlog.get_logger("cmp.main")
+
+_DESCRIPTION = "Clusters of containers and virtual machines, for many tenants, each within an exact quota."
+_API = "/api/v1"
+_NOUNS = (users, clusters, instances, operations, events)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """An ASGI application; its lifespan opens the database, migrates, and starts the embedded worker."""
+    settings = settings or Settings()
+    if "*" in settings.cors_origins:
+        raise SystemExit("CMP_CORS_ORIGINS: name the origins exactly; * would open the API to every page.")
+    app = FastAPI(
+        title="CMP",
+        version=telemetry.VERSION,
+        description=_DESCRIPTION,
+        lifespan=running,
+        max_body_size=settings.max_body_bytes,
+        redirect_slashes=False,
+    )
+    database = Database(settings.database(), pool_size=settings.database_pool)
+    app.state.cmp = State(settings, database, Broadcaster(database))
+    for noun in _NOUNS:
+        app.include_router(noun.router, prefix=_API)
+    app.include_router(health.router)
+    problems.install(app)
+    openapi.install(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
+            expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed"],
+        )
+    app.add_middleware(middleware.Door, collections=[f"{_API}{noun.router.prefix}/" for noun in _NOUNS])
+    return app
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[None]:
+    """Everything that must be open while requests are served, opened in order and closed in reverse."""
+    state: State = app.state.cmp
+    settings = state.settings
+    async with contextlib.AsyncExitStack() as stack:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        await state.database.open()
+        stack.push_async_callback(state.database.close)
+        await migrations.upgrade(state.database)
+        await _first_start(state)
+        await state.broadcaster.open()
+        await stack.enter_async_context(_task(state.broadcaster.run()))
+        if settings.worker == "embedded":
+            target = await stack.enter_async_context(_kubernetes(settings))
+            reconciler = await stack.enter_async_context(
+                worker.running(settings, state.database, target, on_commit=state.broadcaster.wake)
+            )
+            state.nudge = reconciler.nudge
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Until SIGINT or SIGTERM."""
+    listening = _listen(settings)
+    app = create_app(settings)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+            timeout_keep_alive=75,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    async with running(app):
+        _say(settings, app.state.cmp, listening)
+        await server.serve(sockets=[listening])
+
+
+def main() -> None:
+    settings = Settings()
+    telemetry.configure(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(serve(settings))
+    except (SqliteInUse, CmpError, _CannotStart, ValueError) as error:
+        sys.exit(f"CMP cannot start: {error}")
+
+
+class _CannotStart(RuntimeError):
+    pass
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `serve`, so that what is open is closed in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+    def stop(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+async def _first_start(state: State) -> None:
+    token = None
+
+    async with state.database.transaction() as session:
+        row = await platform.ensure(session)
+        state.cursor_secret = bytes(row.cursor_secret)
+        token = await user_service.first_administrator(session, users.default_quota(state.settings))
+        if token is not None:
+            _keep(state.settings.data_dir / "admin-token", token)
+
+
+def _keep(path: Path, token: str) -> None:
+    """Before the commit: an administrator whose token nobody has would lock everybody out."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(token + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@asynccontextmanager
+async def _kubernetes(settings: Settings) -> AsyncIterator[KubeTarget]:
+    """Which Kubernetes CMP_KUBERNETES means; starts the simulator when it means that."""
+    wanted = settings.kubernetes
+    if wanted == "auto":
+        wanted = "in-cluster" if "KUBERNETES_SERVICE_HOST" in os.environ else "simulator"
+    if wanted == "in-cluster":
+        yield KubeTarget.in_cluster()
+    elif wanted == "kubeconfig":
+        yield KubeTarget.kubeconfig(None)
+    elif wanted.startswith(("http://", "https://")):
+        yield KubeTarget.url(wanted)
+    elif wanted != "simulator":
+        if not Path(wanted).is_file():
+            raise _CannotStart(f"CMP_KUBERNETES: {wanted} is not a file, and none of the words it could be.")
+        yield KubeTarget.kubeconfig(wanted)
+    else:
+        async with _simulator(settings.data_dir) as url:
+            yield KubeTarget.url(url)
+
+
+@asynccontextmanager
+async def _simulator(data_dir: Path) -> AsyncIterator[str]:
+    """The simulator as a process of its own; its objects are kept beside the database."""
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--state", str(data_dir / "simulator.json")]
+    command += ["--kubeconfig", str(data_dir / "simulator.kubeconfig"), "--exit-with-parent"]
+    # A session of its own: Ctrl-C reaches us first, and we stop it last.
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=Path(__file__).parent, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        yield await _ready_url(process.stdout)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def _ready_url(output: asyncio.StreamReader) -> str:
+    while line := await asyncio.wait_for(output.readline(), 30):
+        _, found, url = line.decode().strip().partition("simulator ready on ")
+        if found:
+            return url
+    raise _CannotStart("the Kubernetes simulator ended before it was ready")
+
+
+@asynccontextmanager
+async def _task(work: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        raise _CannotStart(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}). Set CMP_HOST or CMP_PORT."
+        ) from error
+
+
+def _say(settings: Settings, state: State, listening: socket.socket) -> None:
+    host, port = listening.getsockname()[:2]
+    url = f"http://{host}:{port}"
+    token = settings.data_dir / "admin-token"
+    lines = [
+        f"CMP {telemetry.VERSION} serves {url}  (API description: {url}/docs)",
+        f"  database    {state.database.describe()}",
+        f"  kubernetes  {_kubernetes_words(settings)}",
+        f"  worker      {settings.worker}",
+    ]
+    if token.exists():
+        lines += [
+            f"  admin token {token}",
+            f'First request: curl -H "Authorization: Bearer $(cat {token})" {url}{_API}/users/me',
+        ]
+    print("\n".join(lines), flush=True)
+
+
+def _kubernetes_words(settings: Settings) -> str:
+    if settings.worker == "separate":
+        return "left to the workers: python -m app.worker"
+    if settings.kubernetes in ("auto", "simulator") and "KUBERNETES_SERVICE_HOST" not in os.environ:
+        return (
+            "THE SIMULATOR: no container runs and no machine boots. Set CMP_KUBERNETES to use a real cluster.\n"
+            f"              kubectl --kubeconfig {settings.data_dir / 'simulator.kubeconfig'} get pods -A"
+        )
+    return settings.kubernetes
+
+
+if __name__ == "__main__":
+    main()
