@@ -104,7 +104,7 @@ class Database:
         raise AssertionError("unreachable")
 
     async def fetch(self, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> list[Row]:
-        """Rows of one read, by column name. `statement` is built once per shape, with named bind parameters only.
+        """Rows of one read, by column name. `statement` is built once per shape, with named bind parameters.
 
         On PostgreSQL the statement is compiled once and the driver runs it: SQLAlchemy's execution is what costs most
         on a hot read (docs/adr/0014). Values come back as the column types say on every dialect.
@@ -112,9 +112,10 @@ class Database:
         if self.postgres is None:
             async with self.reading() as session:
                 return [dict(row) for row in (await session.execute(statement, dict(parameters))).mappings()]
-        sql, names = _compiled(statement)
+        sql, names, own = _compiled(statement)
+        values = {**own, **parameters}
         with _translated():
-            rows: list[Row] = await self.postgres.fetch(sql, *[parameters[name] for name in names])
+            rows: list[Row] = await self.postgres.fetch(sql, *[values[name] for name in names])
             return rows
 
     async def ping(self) -> None:
@@ -271,11 +272,11 @@ def _mysql_connected(connection: Any, _record: Any) -> None:
 
 
 @lru_cache(maxsize=512)
-def _compiled(statement: sa.Select[Any]) -> tuple[str, tuple[str, ...]]:
-    compiled = statement.compile(dialect=_POSTGRES, compile_kwargs={"render_postcompile": True})
-    if any(value is not None for value in compiled.params.values()):
-        raise TypeError("a hot statement takes named bind parameters only, no literal values")
-    return str(compiled), tuple(compiled.positiontup or ())
+def _compiled(statement: sa.Select[Any]) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    """The text, its parameters in order, and the values that are part of the statement itself."""
+    compiled = statement.compile(dialect=_POSTGRES)
+    own = {name: value for name, value in compiled.params.items() if value is not None}
+    return str(compiled), tuple(compiled.positiontup or ()), own
 
 
 async def _driver_connected(connection: asyncpg.Connection) -> None:

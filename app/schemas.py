@@ -127,7 +127,9 @@ LimitMemory = Annotated[
 
 def is_label(key: str, value: str) -> bool:
     short = 0 < len(key) <= 63 and len(value) <= 63
-    return short and bool(re.fullmatch(naming.LABEL_KEY_PATTERN, key) and re.fullmatch(naming.LABEL_VALUE_PATTERN, value))
+    return short and bool(
+        re.fullmatch(naming.LABEL_KEY_PATTERN, key) and re.fullmatch(naming.LABEL_VALUE_PATTERN, value)
+    )
 
 
 class ClusterCreate(_In):
