@@ -1,0 +1,50 @@
+# The words of this repository; each works on a fresh clone. `make` lists them.
+.DEFAULT_GOAL := help
+UV := $(shell command -v uv || echo .venv/bin/uv)
+SYNC := $(UV) sync --quiet --locked
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: install
+install: ## uv where it is missing, then exactly what uv.lock names
+	@command -v uv >/dev/null || test -x .venv/bin/uv || { python3 -m venv .venv && .venv/bin/pip install --quiet uv; }
+	@$$(command -v uv || echo .venv/bin/uv) sync --quiet --locked
+
+.PHONY: run
+run: install ## CMP on http://127.0.0.1:8000 with SQLite and the simulator, until Ctrl-C
+	@exec $$(command -v uv || echo .venv/bin/uv) run --no-sync python main.py
+
+.PHONY: check
+check: install ## lint, types, import contracts, generated files
+	$(UV) run --no-sync ruff check .
+	$(UV) run --no-sync ruff format --check .
+	$(UV) run --no-sync mypy
+	$(UV) run --no-sync lint-imports
+	$(UV) run --no-sync python docs/generate.py --check
+
+.PHONY: test
+test: check ## every test but those that need the Kubernetes binaries to be built first
+	$(UV) run --no-sync pytest
+
+.PHONY: test-kubernetes
+test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
+	$(UV) run --no-sync python -m testbed build
+	$(UV) run --no-sync pytest -m kubernetes
+
+.PHONY: fuzz
+fuzz: install ## Schemathesis against the running API, 5,000 requests and more
+	CMP_FUZZ=full $(UV) run --no-sync pytest -m fuzz
+
+.PHONY: bench
+bench: install ## the hot paths against a bare reference, side by side
+	$(UV) run --no-sync python -m bench.api
+
+.PHONY: docs
+docs: install ## docs/openapi.json and docs/settings.md from the code
+	$(UV) run --no-sync python docs/generate.py
+
+.PHONY: clean
+clean: ## what tests and tools left; never .cmp/, which is your data
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
