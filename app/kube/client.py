@@ -67,8 +67,9 @@ class KubeClient:
                 total=self.limits.total, sock_connect=self.limits.connect, sock_read=self.limits.read
             ),
             trust_env=credentials.ssl is not None,
-            auto_decompress=True,
         )
+        # aiohttp would repeat a PUT by itself on a reused connection: what may be repeated is decided in `_call`.
+        self._session._retry_connection = False
 
     @classmethod
     async def connect(

@@ -25,16 +25,16 @@ class Kind:
 
     def path(self, namespace: str | None, name: str, subresource: str = "") -> str:
         if not subresource:
-            return f"{self.collection(namespace)}/{quote(name)}"
+            return f"{self.collection(namespace)}/{quote(name, safe="")}"
         group = self.subresource_group or self.group
-        return f"{self._root(group)}{_within(namespace)}/{self.plural}/{quote(name)}/{subresource}"
+        return f"{self._root(group)}{_within(namespace)}/{self.plural}/{quote(name, safe="")}/{subresource}"
 
     def _root(self, group: str) -> str:
         return f"/apis/{group}/{self.version}" if group else f"/api/{self.version}"
 
 
 def _within(namespace: str | None) -> str:
-    return f"/namespaces/{quote(namespace)}" if namespace else ""
+    return f"/namespaces/{quote(namespace, safe="")}" if namespace else ""
 
 
 NAMESPACE = Kind("Namespace", "", "v1", "namespaces", namespaced=False)

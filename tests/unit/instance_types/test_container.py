@@ -131,7 +131,7 @@ def test_what_holds_it_back(
     ],
 )
 def test_a_failed_pod_is_lost(why: str | None, reason: Reason) -> None:
-    more = {} if why is None else {"reason": why, "message": "the node was low on memory"}
+    more: dict[str, Any] = {} if why is None else {"reason": why, "message": "the node was low on memory"}
     seen = observed(pod(phase="Failed", state=ended(), conditions=READY, **more))
     assert (seen.status, seen.reason, seen.lost) == (InstanceStatus.FAILED, reason, True)
 
