@@ -1,7 +1,6 @@
 # The words of this repository; each works on a fresh clone. `make` lists them.
 .DEFAULT_GOAL := help
-UV := $(shell command -v uv || echo .venv/bin/uv)
-SYNC := $(UV) sync --quiet --locked
+UV := $(shell command -v uv || echo .uv/bin/uv)
 
 .PHONY: help
 help: ## this list
@@ -9,12 +8,12 @@ help: ## this list
 
 .PHONY: install
 install: ## uv where it is missing, then exactly what uv.lock names
-	@command -v uv >/dev/null || test -x .venv/bin/uv || { python3 -m venv .venv && .venv/bin/pip install --quiet uv; }
-	@$$(command -v uv || echo .venv/bin/uv) sync --quiet --locked
+	@test -x "$$(command -v $(UV))" || python3 -m pip install --quiet --target .uv uv==0.13.9
+	@$(UV) sync --quiet --locked
 
 .PHONY: run
 run: install ## CMP on http://127.0.0.1:8000 with SQLite and the simulator, until Ctrl-C
-	@exec $$(command -v uv || echo .venv/bin/uv) run --no-sync python main.py
+	@exec $(UV) run --no-sync python main.py
 
 .PHONY: check
 check: install ## lint, types, import contracts, generated files
