@@ -1,0 +1,80 @@
+"""Subresources of Pods that are neither spec nor status: log, eviction, binding."""
+
+import orjson
+
+from simulator.deletes import Deletes, options_of
+from simulator.errors import StatusError, bad_request, conflict, not_found
+from simulator.request import Request
+from simulator.resources import PODS
+from simulator.scheduler import Scheduler
+from simulator.store import Stored
+from simulator.types import Json
+from simulator.world import World, condition, with_conditions
+
+
+class PodSubresources:
+    def __init__(self, world: World, deletes: Deletes, scheduler: Scheduler) -> None:
+        self._world = world
+        self._deletes = deletes
+        self._scheduler = scheduler
+
+    def log(self, request: Request) -> str:
+        """What the container said: a few lines that name it."""
+        pod = self._find(request)
+        names = [container["name"] for container in pod.obj["spec"]["containers"]]
+        name = request.query.get("container") or names[0]
+        if name not in names:
+            raise bad_request(f"container {name} is not valid for pod {pod.key[1]}")
+        statuses = {status["name"]: status for status in pod.obj["status"].get("containerStatuses") or ()}
+        waiting = (statuses.get(name) or {"state": {"waiting": {}}})["state"].get("waiting")
+        if waiting is not None:
+            why = waiting.get("reason", "ContainerCreating")
+            raise bad_request(f'container "{name}" in pod "{pod.key[1]}" is waiting to start: {why}')
+        lines = [f"{pod.key[1]} {name}: line {number}" for number in range(1, 4)]
+        tail = request.number("tailLines")
+        return "".join(f"{line}\n" for line in (lines[-tail:] if tail else lines))
+
+    def evict(self, request: Request) -> Json:
+        pod = self._find(request)
+        body = request.document()
+        options = Request(request.method, request.path, request.query, {})
+        if body.get("deleteOptions"):
+            options.body = orjson.dumps(body["deleteOptions"])
+        wanted = options_of(options)
+        if not wanted.dry_run:
+            target = condition("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")
+            conditions = with_conditions(pod.obj["status"].get("conditions"), target)
+            pod = self._world.set_status(pod, conditions=conditions)
+        self._deletes.delete(pod, wanted)
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    def bind(self, request: Request) -> Json:
+        pod = self._find(request)
+        node = str((request.document().get("target") or {}).get("name", ""))
+        if not node:
+            raise StatusError(422, "Invalid", "target.name: Required value", {})
+        if pod.obj["spec"].get("nodeName"):
+            why = f"pod {pod.key[1]} is already assigned to node {pod.obj['spec']['nodeName']!r}"
+            raise conflict("", "pods/binding", pod.key[1], why)
+        self._scheduler.bind(pod, node)
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    def evict_by_node(self, pod: Stored, reason: str, message: str) -> None:
+        """What a node under pressure does: the Pod fails and stays as a record."""
+        current = self._world.current(pod)
+        if current is None:
+            return
+        target = condition("DisruptionTarget", "True", "TerminationByKubelet", message)
+        conditions = with_conditions(current.obj["status"].get("conditions"), target)
+        ended = [
+            {**status, "ready": False, "started": False, "state": {"terminated": {"exitCode": 137, "reason": "Error"}}}
+            for status in current.obj["status"].get("containerStatuses") or ()
+        ]
+        fields: Json = {"containerStatuses": ended} if ended else {}
+        self._world.set_status(current, phase="Failed", reason=reason, message=message, conditions=conditions, **fields)
+
+    def _find(self, request: Request) -> Stored:
+        pod = self._world.store.get(PODS, request.key)
+        if pod is None:
+            raise not_found("", "pods", request.name)
+        return pod

@@ -1,0 +1,287 @@
+"""create, update and the four kinds of patch, with everything an API server guards on the way.
+
+Order as in k8s.io/apiserver: decode, identity, admission, validation, quota, then one write to the store.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+from simulator import apply as server_side_apply
+from simulator import defaults, managed_fields, patch, pods
+from simulator.admission import Admission
+from simulator.clock import stamp
+from simulator.errors import (
+    StatusError,
+    already_exists,
+    bad_request,
+    cause,
+    conflict,
+    invalid,
+    no_such_resource,
+    not_found,
+    stale,
+)
+from simulator.request import Request
+from simulator.resources import NAMESPACES, PODS, VIRTUAL_MACHINE_INSTANCES, Resource
+from simulator.store import Store, Stored
+from simulator.types import Json
+
+IDENTITY = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+MEDIA_TYPES = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    code: int
+    stored: Stored
+
+
+class Writes:
+    def __init__(self, store: Store, admission: Admission) -> None:
+        self._store = store
+        self._admission = admission
+
+    def create(self, request: Request) -> Written:
+        resource = request.target
+        obj = _decoded(resource, request.document())
+        _place(request, obj)
+        metadata = obj["metadata"]
+        if metadata.get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = f"{metadata['generateName'][:58]}{defaults.random_suffix()}"
+        if not metadata.get("name"):
+            text = "Required value: name or generateName is required"
+            raise invalid(resource.group, resource.kind, "", [cause("FieldValueRequired", text, "metadata.name")])
+        metadata.pop("managedFields", None)
+        self.insert(resource, obj, request.manager, request.dry_run)
+        return Written(201, self._commit(resource, obj, request.dry_run))
+
+    def insert(self, resource: Resource, obj: Json, manager: str, dry_run: bool = False) -> None:
+        """Make `obj` ready to be stored as a new object, or refuse it."""
+        _give_identity(resource, obj)
+        if resource.has_status:
+            obj.pop("status", None)
+        self._admission.admit(resource, obj)
+        metadata = obj["metadata"]
+        if "managedFields" not in metadata:
+            metadata["managedFields"] = managed_fields.after_update(resource, None, obj, manager)
+        exists = self._store.get(resource, (metadata.get("namespace", ""), metadata["name"])) is not None
+        self._admission.charge(resource, obj, dry_run or exists)
+        if exists:
+            raise already_exists(resource.group, resource.plural, metadata["name"])
+
+    def update(self, request: Request) -> Written:
+        resource, live = request.target, self._live(request)
+        obj = _decoded(resource, request.document())
+        _place(request, obj)
+        if not obj["metadata"].get("resourceVersion") and resource.custom:
+            text = "Invalid value: 0: must be specified for an update"
+            found = [cause("FieldValueInvalid", text, "metadata.resourceVersion")]
+            raise invalid(resource.group, resource.plural, request.name, found)
+        return self._replace(request, live, obj)
+
+    def patch(self, request: Request) -> Written:
+        if request.content_type == "application/apply-patch+yaml":
+            return self._apply(request)
+        resource, live = request.target, self._live(request)
+        body = request.json()
+        if request.flag("force"):
+            text = "Forbidden: may not be specified for non-apply patch"
+            raise invalid("meta.k8s.io", "PatchOptions", "", [cause("FieldValueForbidden", text, "force")])
+        before: Json = {"kind": resource.kind, "apiVersion": resource.api_version, **live.copy()}
+        match request.content_type:
+            case "application/json-patch+json":
+                after = patch.json_patch(before, body)
+            case "application/merge-patch+json":
+                after = patch.merge(before, _object(body))
+            case "application/strategic-merge-patch+json" if not resource.custom:
+                after = patch.strategic(before, _object(body), resource.plural)
+            case kind:
+                text = f"the body of the request was in an unknown format - accepted media types include: {MEDIA_TYPES}"
+                raise StatusError(415, "UnsupportedMediaType", f"{text} (got {kind})")
+        obj = _decoded(resource, after)
+        _place(request, obj)
+        return self._replace(request, live, obj)
+
+    def _apply(self, request: Request) -> Written:
+        resource = request.target
+        manager = request.query.get("fieldManager", "")
+        if not manager:
+            text = "Required value: is required for apply patch"
+            raise invalid("meta.k8s.io", "PatchOptions", "", [cause("FieldValueRequired", text, "fieldManager")])
+        applied = _decoded(resource, _object(request.json()))
+        if applied["metadata"].get("managedFields") is not None:
+            raise bad_request("metadata.managedFields must be nil")
+        _place(request, applied)
+        applied["metadata"].setdefault("name", request.name)
+        defaults.canonical(resource, applied)
+        live = self._store.get(resource, request.key)
+        if live is None:
+            return self._apply_new(request, applied, manager)
+        merged = server_side_apply.apply(resource, live.obj, applied, manager, request.flag("force"))
+        return self._replace(request, live, _private(merged), merged["metadata"]["managedFields"])
+
+    def _apply_new(self, request: Request, applied: Json, manager: str) -> Written:
+        resource = request.target
+        if request.subresource:
+            raise not_found(resource.group, resource.plural, request.name)
+        if uid := applied["metadata"].get("uid"):
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise conflict(resource.group, resource.plural, request.name, why)
+        applied["metadata"].pop("resourceVersion", None)
+        obj = server_side_apply.apply(resource, None, applied, manager, force=False)
+        self.insert(resource, obj, manager, request.dry_run)
+        return Written(201, self._commit(resource, obj, request.dry_run))
+
+    def _replace(self, request: Request, live: Stored, obj: Json, entries: list[Json] | None = None) -> Written:
+        resource, subresource = request.target, request.subresource
+        self._same_object(resource, live, obj["metadata"])
+        new = _limited_to(resource, live.obj, obj, subresource)
+        metadata = new["metadata"]
+        for field in IDENTITY:
+            if field in live.obj["metadata"]:
+                metadata[field] = live.obj["metadata"][field]
+            else:
+                metadata.pop(field, None)
+        defaults.canonical(resource, new)
+        _no_new_finalizers(resource, live.obj, metadata)
+        self._admission.check(resource, new)
+        if resource is PODS and not subresource:
+            pods.check_update(live.obj, new)
+        if "generation" in live.obj["metadata"]:
+            metadata["generation"] = live.obj["metadata"]["generation"] + int(_intent(new) != _intent(live.obj))
+        if entries is None:
+            entries = managed_fields.after_update(resource, live.obj, new, request.manager, subresource)
+        metadata["managedFields"] = entries
+        metadata["resourceVersion"] = live.obj["metadata"]["resourceVersion"]
+        if new == live.obj or _only_times_differ(new, live.obj):
+            return Written(200, live)
+        return Written(200, self._commit(resource, new, request.dry_run))
+
+    def _commit(self, resource: Resource, obj: Json, dry_run: bool) -> Stored:
+        key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        if dry_run:
+            return Stored(resource, key, obj, 0)
+        if _may_go(resource, obj):
+            return Stored(resource, key, obj, self._store.drop(resource, key).revision)
+        return self._store.put(resource, obj)
+
+    def _live(self, request: Request) -> Stored:
+        resource = request.target
+        if request.subresource not in ("", *resource.subresources):
+            raise no_such_resource()
+        live = self._store.get(resource, request.key)
+        if live is None:
+            raise not_found(resource.group, resource.plural, request.name)
+        return live
+
+    def _same_object(self, resource: Resource, live: Stored, metadata: Json) -> None:
+        uid, revision = metadata.get("uid"), metadata.get("resourceVersion")
+        if uid and uid != live.uid:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
+            raise conflict(resource.group, resource.plural, live.key[1], why)
+        if revision and revision != live.obj["metadata"]["resourceVersion"]:
+            raise stale(resource.group, resource.plural, live.key[1])
+
+
+def _decoded(resource: Resource, body: Json) -> Json:
+    """The body without kind and apiVersion, which must fit the resource."""
+    obj = dict(body)
+    kind, version = obj.pop("kind", None), obj.pop("apiVersion", None)
+    if kind not in (None, resource.kind) or version not in (None, resource.api_version):
+        given = f"{version}, Kind={kind}"
+        expected = f"{resource.api_version}, Kind={resource.kind}"
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): {given} != {expected}"
+        )
+    metadata = obj.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}')
+    obj["metadata"] = {name: value for name, value in (metadata or {}).items() if value not in (None, {}, [], "")}
+    return obj
+
+
+def _place(request: Request, obj: Json) -> None:
+    """Name and namespace of the body and of the URL must agree."""
+    metadata = obj["metadata"]
+    if request.namespace:
+        if metadata.setdefault("namespace", request.namespace) != request.namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    else:
+        metadata.pop("namespace", None)
+    if request.name and metadata.setdefault("name", request.name) != request.name:
+        raise bad_request(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL ({request.name})"
+        )
+
+
+def _give_identity(resource: Resource, obj: Json) -> None:
+    metadata = obj["metadata"]
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+        metadata.pop(field, None)
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = stamp()
+    if resource.has_generation:
+        metadata["generation"] = 1
+
+
+def _limited_to(resource: Resource, live: Json, obj: Json, subresource: str) -> Json:
+    """Only what this endpoint may change: the status, or everything else."""
+    if subresource == "status":
+        metadata = dict(live["metadata"]) if resource.custom else obj["metadata"]
+        return {**{key: value for key, value in live.items() if key != "status"}, "metadata": metadata,
+                **({"status": obj["status"]} if "status" in obj else {})}  # fmt: skip
+    keeps_status = resource.has_status or resource is VIRTUAL_MACHINE_INSTANCES
+    if not keeps_status:
+        return obj
+    kept = {"status": live["status"]} if "status" in live else {}
+    return {**{key: value for key, value in obj.items() if key != "status"}, **kept}
+
+
+def _no_new_finalizers(resource: Resource, live: Json, metadata: Json) -> None:
+    if not live["metadata"].get("deletionTimestamp"):
+        return
+    new = sorted(set(metadata.get("finalizers") or ()) - set(live["metadata"].get("finalizers") or ()))
+    if new:
+        shown = ", ".join(f'"{name}"' for name in new)
+        text = (
+            "Forbidden: no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{shown}}}"
+        )
+        found = [cause("FieldValueForbidden", text, "metadata.finalizers")]
+        raise invalid(resource.group, resource.kind, metadata["name"], found)
+
+
+def _may_go(resource: Resource, obj: Json) -> bool:
+    """An object under deletion goes with its last finalizer, once its grace is over."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if resource is NAMESPACES:
+        return not (obj.get("spec") or {}).get("finalizers")
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+def _intent(obj: Json) -> Json:
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+
+
+def _only_times_differ(new: Json, old: Json) -> bool:
+    """A write that changes nothing but the times in managedFields is not a change."""
+    return _timeless(new) == _timeless(old)
+
+
+def _timeless(obj: Json) -> Json:
+    entries = [{**known, "time": ""} for known in obj["metadata"].get("managedFields") or ()]
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": entries}}
+
+
+def _object(body: object) -> Json:
+    if not isinstance(body, dict):
+        raise bad_request("error decoding patch: expected an object")
+    return body
+
+
+def _private(obj: Json) -> Json:
+    return {**obj, "metadata": dict(obj["metadata"])}
