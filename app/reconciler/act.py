@@ -1,0 +1,220 @@
+"""Carries out a plan: idempotent calls to Kubernetes, no transaction open, several at a time within one cluster.
+
+Before each call the lease must certainly still be ours. What was done lately is remembered until it shows.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.errors import Unavailable
+from app.k8s_service import (
+    ClusterRef,
+    ForeignObject,
+    InstanceSpec,
+    KubernetesService,
+    NamespaceTerminating,
+    Observed,
+    OwnedObject,
+    Raced,
+    Refused,
+)
+from app.models import InstanceOperation, Reason
+from app.reconciler.decide import NamespaceStep, Outcome, Plan, Step, Trouble, Verb
+
+# So that one tenant's thousand instances leave room for another tenant's one.
+_PARALLEL = 12
+# A longer plan is continued in the next visit: progress shows, and a newer wish is heard.
+_ACT_SECONDS = 3.0
+_SHOWS_WITHIN = 5.0
+
+_OPERATIONS = {
+    Verb.START: InstanceOperation.START,
+    Verb.STOP: InstanceOperation.STOP,
+    Verb.SUSPEND: InstanceOperation.SUSPEND,
+    Verb.RESUME: InstanceOperation.RESUME,
+    Verb.RESTART: InstanceOperation.RESTART,
+}
+
+
+class LeaseLost(Exception):
+    """Somebody else may have the cluster by now: stop, write nothing."""
+
+
+class Recent:
+    """What this process did to which instance, and how that looked just before. Until it looks different, or some
+    seconds passed, the cache has not caught up: the same step is not sent again, and nothing is concluded from it.
+    """
+
+    def __init__(self) -> None:
+        self._done: dict[uuid.UUID, dict[uuid.UUID, tuple[Verb, Observed | None, float]]] = {}
+        self._absent_since: dict[uuid.UUID, float] = {}
+
+    def note(self, cluster_id: uuid.UUID, step: Step, seen: Observed | None) -> None:
+        self._done.setdefault(cluster_id, {})[step.instance_id] = (step.verb, seen, time.monotonic())
+
+    def unseen(self, cluster_id: uuid.UUID, seen: Mapping[uuid.UUID, Observed]) -> dict[uuid.UUID, Verb]:
+        since = time.monotonic() - _SHOWS_WITHIN
+        kept = {
+            id: entry
+            for id, entry in self._done.pop(cluster_id, {}).items()
+            if entry[2] > since and seen.get(id) == entry[1]
+        }
+        if kept:
+            self._done[cluster_id] = kept
+        return {id: verb for id, (verb, _, _) in kept.items()}
+
+    def absent_for(self, instance_id: uuid.UUID) -> float:
+        """Seconds since its absence was first noticed; 0 the first time."""
+        now = time.monotonic()
+        return now - self._absent_since.setdefault(instance_id, now)
+
+    def forget(self, instance_ids: Iterable[uuid.UUID]) -> None:
+        for instance_id in instance_ids:
+            self._absent_since.pop(instance_id, None)
+
+
+@dataclass(slots=True)
+class _Progress:
+    refused: dict[uuid.UUID, Trouble] = field(default_factory=dict)
+    gone: set[uuid.UUID] = field(default_factory=set)
+    blocked: Trouble | None = None
+    unavailable: Unavailable | None = None
+    raced: bool = False
+    unfinished: bool = False
+
+    def outcome(self, namespace_uid: str | None, *, gone: bool = False) -> Outcome:
+        return Outcome(
+            namespace_uid=namespace_uid,
+            blocked=self.blocked,
+            refused=self.refused,
+            unavailable=self.unavailable.message if self.unavailable is not None else None,
+            retry_after=self.unavailable.details.get("retry_after") if self.unavailable is not None else None,
+            raced=self.raced,
+            unfinished=self.unfinished,
+            gone=gone,
+            gone_instances=frozenset(self.gone),
+        )
+
+
+class Actor:
+    """One visit's hands. `specs` and `seen` by instance id; `mine` answers whether the lease certainly holds."""
+
+    def __init__(
+        self,
+        service: KubernetesService,
+        recent: Recent,
+        cluster_id: uuid.UUID,
+        ref: ClusterRef,
+        specs: Mapping[uuid.UUID, InstanceSpec],
+        seen: Mapping[uuid.UUID, Observed],
+        mine: Callable[[], bool],
+    ) -> None:
+        self._service = service
+        self._recent = recent
+        self._cluster_id = cluster_id
+        self._ref = ref
+        self._specs = specs
+        self._seen = seen
+        self._mine = mine
+        self._progress = _Progress()
+        self._until = time.monotonic() + _ACT_SECONDS
+
+    async def act(self, plan: Plan, strangers: Sequence[OwnedObject]) -> Outcome:
+        """Raises ForeignNamespace (choose another name) and LeaseLost; every other trouble is in the outcome."""
+        uid: str | None = None
+        gone = False
+        try:
+            if plan.namespace is NamespaceStep.ENSURE:
+                uid = await self._ensured()
+            for owned in strangers if plan.strangers else ():
+                self._must_be_mine()
+                await self._service.delete_stranger(owned)
+            await self._take(plan.steps)
+            if plan.namespace is NamespaceStep.RELEASE:
+                gone = await self._released()
+        except Unavailable as error:
+            self._progress.unavailable = error
+        except NamespaceTerminating as error:
+            self._progress.blocked = Trouble(Reason.WAITING, error.message)
+        except Refused as error:
+            self._progress.blocked = Trouble(error.reason, error.message)
+        except Raced:
+            self._progress.raced = True
+        return self._progress.outcome(uid, gone=gone)
+
+    async def _ensured(self) -> str:
+        self._must_be_mine()
+        return await self._service.ensure_namespace(self._ref)
+
+    async def _take(self, steps: Sequence[Step]) -> None:
+        """Until all are taken, the visit's time is over, or Kubernetes does not answer."""
+        queue = iter(steps)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(_PARALLEL, len(steps))):
+                tasks.create_task(self._take_from(queue))
+        self._must_be_mine()
+
+    async def _take_from(self, queue: Iterator[Step]) -> None:
+        for step in queue:
+            if self._progress.unavailable is not None or self._progress.blocked is not None or not self._mine():
+                return
+            if time.monotonic() > self._until:
+                self._progress.unfinished = True
+                return
+            await self._try(step)
+
+    async def _try(self, step: Step) -> None:
+        try:
+            await self._do(step)
+        except Raced:
+            self._progress.raced = True
+        except Refused as error:
+            self._progress.refused[step.instance_id] = Trouble(error.reason, error.message)
+        except ForeignObject as error:
+            self._progress.refused[step.instance_id] = Trouble(Reason.FOREIGN_OBJECT, error.message)
+        except NamespaceTerminating as error:
+            self._progress.blocked = Trouble(Reason.WAITING, error.message)
+        except Unavailable as error:
+            self._progress.unavailable = error
+
+    async def _do(self, step: Step) -> None:
+        spec, seen = self._specs[step.instance_id], self._seen.get(step.instance_id)
+        if step.verb is Verb.CONFIRM:
+            self._confirm(step.instance_id)
+            return
+        if step.verb is Verb.APPLY:
+            await self._service.apply(spec)
+        elif step.verb is Verb.DELETE:
+            assert seen is not None
+            await self._service.delete(spec, seen)
+        else:
+            await self._service.operate(_OPERATIONS[step.verb], spec, seen)
+        self._recent.note(self._cluster_id, step, seen)
+
+    def _confirm(self, instance_id: uuid.UUID) -> None:
+        """Gone, once Kubernetes was heard by every cache after its absence was first noticed: whatever another worker
+        made of it before then would show by now.
+        """
+        absent_for = self._recent.absent_for(instance_id)
+        if self._service.staleness() < absent_for:
+            self._progress.gone.add(instance_id)
+
+    async def _released(self) -> bool:
+        """Whether the namespace is seen, by a read of its own, to be gone; else it is sent on its way."""
+        self._must_be_mine()
+        state = await self._service.namespace_state(self._ref)
+        if state is None:
+            return True
+        if state.terminating:
+            self._progress.blocked = Trouble(Reason.TERMINATION_STUCK, state.message)
+            return False
+        self._must_be_mine()
+        await self._service.delete_namespace(self._ref, state.uid)
+        return False
+
+    def _must_be_mine(self) -> None:
+        if not self._mine():
+            raise LeaseLost

@@ -1,0 +1,100 @@
+"""Which steps bring Kubernetes nearer to the wish. Each is idempotent; none is for an object that is not ours."""
+
+from app.models import InstanceStatus, Wanted
+from app.reconciler.decide.values import NamespaceStep, Picture, Plan, Seen, Step, Verb
+
+
+def plan(picture: Picture) -> Plan:
+    if picture.deleting:
+        return _deletion(picture)
+    namespace = picture.namespace
+    if namespace is not None and namespace.foreign:
+        return Plan(NamespaceStep.RENAME)
+    if namespace is not None and namespace.terminating:
+        return Plan()
+    if picture.unavailable is not None:
+        return Plan()
+    return Plan(NamespaceStep.ENSURE if namespace is None else None, _steps(picture))
+
+
+def step_for(
+    wanted: Wanted, seen: Seen | None, incarnation: int, *, kept_when_stopped: bool, known_gone: bool = True
+) -> Verb | None:
+    """The one step that an instance needs now, if any. `known_gone`: nothing that was made lately may still show."""
+    if wanted is Wanted.RUNNING:
+        return _towards_running(seen, incarnation)
+    if wanted is Wanted.STOPPED:
+        return _towards_stopped(seen, kept_when_stopped)
+    if wanted is Wanted.SUSPENDED:
+        return _towards_suspended(seen)
+    if seen is None:
+        return Verb.CONFIRM if known_gone else None
+    return None if seen.deleting else Verb.DELETE
+
+
+def _steps(picture: Picture) -> tuple[Step, ...]:
+    found = []
+    for instance in picture.instances:
+        lately = picture.unseen.get(instance.id)
+        verb = step_for(
+            Wanted(instance.wanted),
+            picture.seen.get(instance.id),
+            instance.incarnation,
+            kept_when_stopped=picture.kept_when_stopped,
+            known_gone=lately is None,
+        )
+        if verb is not None and verb is not lately:
+            found.append(Step(verb, instance.id))
+    return tuple(found)
+
+
+def _deletion(picture: Picture) -> Plan:
+    """Instances first: a VM is shut down properly only while its namespace stands. Pods end the same way either way,
+    so that their namespace need not wait for the last of them.
+    """
+    steps = tuple(
+        Step(Verb.DELETE, instance.id)
+        for instance in picture.instances
+        if (seen := picture.seen.get(instance.id)) is not None
+        and not seen.deleting
+        and picture.unseen.get(instance.id) is not Verb.DELETE
+    )
+    strangers = picture.kept_when_stopped and picture.strangers > 0
+    if steps or strangers:
+        return Plan(None, steps, strangers=strangers)
+    leaving = [i for i in picture.instances if i.id in picture.seen]
+    if leaving and (picture.kept_when_stopped or any(not picture.seen[i.id].deleting for i in leaving)):
+        return Plan()
+    if any(verb is Verb.APPLY for verb in picture.unseen.values()):
+        return Plan()
+    return Plan(NamespaceStep.RELEASE)
+
+
+def _towards_running(seen: Seen | None, incarnation: int) -> Verb | None:
+    if seen is None:
+        return Verb.APPLY
+    if seen.deleting:
+        return None
+    if seen.lost:
+        return Verb.DELETE
+    if seen.status in (InstanceStatus.STOPPED, InstanceStatus.STOPPING):
+        return Verb.START
+    if seen.incarnation is not None and seen.incarnation < incarnation:
+        return Verb.RESTART
+    if seen.status in (InstanceStatus.SUSPENDED, InstanceStatus.SUSPENDING):
+        return Verb.RESUME
+    return None
+
+
+def _towards_stopped(seen: Seen | None, kept_when_stopped: bool) -> Verb | None:
+    if seen is None:
+        return Verb.APPLY if kept_when_stopped else None
+    if seen.deleting or seen.status is InstanceStatus.STOPPED:
+        return None
+    return Verb.STOP
+
+
+def _towards_suspended(seen: Seen | None) -> Verb | None:
+    if seen is None or seen.deleting or seen.lost or seen.suspend is None:
+        return None
+    return Verb.SUSPEND if seen.status is InstanceStatus.RUNNING else None

@@ -1,0 +1,136 @@
+"""What a decision is made from: the rows, what is seen in Kubernetes, and how the steps went. Plain values."""
+
+import enum
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, Reason, Wanted
+
+
+class Verb(enum.StrEnum):
+    """What is done to one instance. CONFIRM asks Kubernetes itself whether it is gone."""
+
+    APPLY = "apply"
+    START = "start"
+    STOP = "stop"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    RESTART = "restart"
+    DELETE = "delete"
+    CONFIRM = "confirm"
+
+
+class NamespaceStep(enum.StrEnum):
+    """RENAME leaves a foreign namespace alone. RELEASE deletes ours, or sees that it is gone."""
+
+    ENSURE = "ensure"
+    RENAME = "rename"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    verb: Verb
+    instance_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """ENSURE comes before the steps; RELEASE when they have nothing left to do. `strangers`: delete those too."""
+
+    namespace: NamespaceStep | None = None
+    steps: tuple[Step, ...] = ()
+    strangers: bool = False
+
+
+class Seen(Protocol):
+    """One instance as it is seen; `instance_types.values.Observed` is one. Absence is no Seen at all."""
+
+    @property
+    def status(self) -> InstanceStatus: ...
+    @property
+    def reason(self) -> Reason | None: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def incarnation(self) -> int | None: ...
+    @property
+    def node(self) -> str | None: ...
+    @property
+    def ip(self) -> str | None: ...
+    @property
+    def restarts(self) -> int: ...
+    @property
+    def suspend(self) -> str | None: ...
+    @property
+    def deleting(self) -> bool: ...
+    @property
+    def lost(self) -> bool: ...
+
+
+class SeenNamespace(Protocol):
+    @property
+    def uid(self) -> str: ...
+    @property
+    def terminating(self) -> bool: ...
+    @property
+    def foreign(self) -> bool: ...
+    @property
+    def message(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`unavailable`: why instances of this kind cannot exist here. `unseen`: what was done to an instance lately and
+    does not show yet. `rested`: nobody looked for so long that waiting times mean nothing. `strangers`: how many
+    objects in its namespace carry our labels without being one of its instances.
+    """
+
+    cluster: Cluster
+    instances: Sequence[Instance]
+    operations: Sequence[Operation]
+    namespace: SeenNamespace | None
+    seen: Mapping[uuid.UUID, Seen]
+    kept_when_stopped: bool
+    unavailable: str | None = None
+    unseen: Mapping[uuid.UUID, Verb] = field(default_factory=dict)
+    strangers: int = 0
+    rested: bool = False
+
+    @property
+    def deleting(self) -> bool:
+        return self.cluster.phase == ClusterPhase.DELETING
+
+    def remaining(self) -> list[Instance]:
+        """Those that are meant to stay."""
+        return [i for i in self.instances if i.wanted != Wanted.ABSENT]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    reason: Reason
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the steps went. `blocked`: the whole namespace cannot be used. `unavailable`: Kubernetes did not answer.
+    `raced`: the world moved meanwhile. `unfinished`: there are more steps than one visit takes. `gone`: seen live.
+    """
+
+    namespace_uid: str | None = None
+    blocked: Trouble | None = None
+    refused: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
+    unavailable: str | None = None
+    retry_after: float | None = None
+    raced: bool = False
+    unfinished: bool = False
+    gone: bool = False
+    gone_instances: frozenset[uuid.UUID] = frozenset()
+
+
+def seconds_since(moment: datetime, now: datetime) -> float:
+    return (now - moment).total_seconds()

@@ -1,0 +1,130 @@
+"""Background chores: idempotent, each in short transactions, harmless when two workers do them at the same time."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from app import auth
+from app.database import Database, Session
+from app.errors import CmpError
+from app.k8s_service import ClusterRef, KubernetesService, OwnedNamespace
+from app.store import events, idempotency, leases, operations, workers
+
+log = structlog.get_logger(__name__)
+
+_CHUNK = 500
+_WORKER_KEPT = timedelta(minutes=10)
+
+
+async def orphans(database: Database, service: KubernetesService, installation_id: str, grace_seconds: float) -> int:
+    """Namespaces of this installation that no cluster has. Answers how many were deleted.
+
+    Deleted only where an operation proves that the cluster was deleted here: after a restore of an older database
+    newer clusters look like orphans too, and those are reported and left alone.
+    """
+    before = datetime.now(UTC) - timedelta(seconds=grace_seconds)
+    # In this order: a namespace is made after its row, so one without a row has lost it.
+    found = {_id(owned): owned for owned in service.owned_namespaces() if owned.created_at < before}
+    deleted = 0
+    for ids in _chunks([key for key in found if key is not None]):
+        async with database.reading() as session:
+            known = await leases.namespaces_of(session, ids)
+            deletions = await leases.deletions_of(session, ids)
+        for cluster_id in (id for id in ids if id not in known):
+            when = deletions.get(cluster_id)
+            if when is None:
+                await _report(database, cluster_id, found[cluster_id])
+            elif when < before:
+                deleted += await _delete(database, service, installation_id, cluster_id, found[cluster_id])
+    return deleted
+
+
+async def quota_drift(database: Database) -> int:
+    """Every account's counters against its ledger; repaired and told. Answers how many were off."""
+    async with database.reading() as session:
+        accounts = await auth.all_account_ids(session)
+    off = 0
+    for account_id in accounts:
+        off += await database.run(lambda session, account_id=account_id: _recount(session, account_id))  # type: ignore[misc]
+    return off
+
+
+async def prune(database: Database, *, history_days: int, idempotency_hours: int) -> None:
+    now = datetime.now(UTC)
+    await database.run(lambda session: events.prune(session, now - timedelta(days=history_days)))
+    await database.run(lambda session: operations.prune(session, now - timedelta(days=history_days)))
+    await database.run(lambda session: idempotency.prune(session, now - timedelta(hours=idempotency_hours)))
+    await database.run(lambda session: workers.prune(session, now - _WORKER_KEPT))
+
+
+async def _recount(session: Session, account_id: uuid.UUID) -> bool:
+    drift = await auth.recount(session, account_id)
+    if drift is None:
+        return False
+    said = ", ".join(f"{dimension} by {amount:+d}" for dimension, amount in drift.items())
+    log.error("quota drift", account_id=str(account_id), **drift)
+    await events.add(
+        session,
+        kind="quota.drift",
+        owner_id=account_id,
+        message=f"the counters were off the ledger and are repaired: {said}",
+    )
+    return True
+
+
+async def _report(database: Database, cluster_id: uuid.UUID, owned: OwnedNamespace) -> None:
+    async def once(session: Session) -> bool:
+        if await leases.reported_orphans(session, [cluster_id]):
+            return False
+        message = f"namespace {owned.name} belongs to a cluster that is not in the database; it is left alone"
+        await events.add_many(
+            session,
+            [{"kind": leases.ORPHAN_FOUND, "actor": "platform", "cluster_id": cluster_id, "message": message}],
+        )
+        return True
+
+    if await database.run(once):
+        log.warning("orphan found", namespace=owned.name, cluster_id=str(cluster_id))
+
+
+async def _delete(
+    database: Database,
+    service: KubernetesService,
+    installation_id: str,
+    cluster_id: uuid.UUID,
+    owned: OwnedNamespace,
+) -> bool:
+    ref = ClusterRef(
+        installation_id=installation_id,
+        owner_id="",
+        cluster_id=owned.cluster_id,
+        cluster_name="",
+        namespace=owned.name,
+        namespace_uid=owned.uid,
+    )
+    try:
+        state = await service.namespace_state(ref)
+        if state is None or state.terminating:
+            return False
+        await service.delete_namespace(ref, owned.uid)
+    except CmpError as error:
+        log.info("orphan not deleted yet", namespace=owned.name, error=error.message)
+        return False
+    message = f"namespace {owned.name} was left over from a deleted cluster and is deleted"
+    row = {"kind": "orphan.deleted", "actor": "platform", "cluster_id": cluster_id, "message": message}
+    await database.run(lambda session: events.add_many(session, [row]))
+    log.info("orphan deleted", namespace=owned.name, cluster_id=str(cluster_id))
+    return True
+
+
+def _id(owned: OwnedNamespace) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(owned.cluster_id)
+    except ValueError:
+        return None
+
+
+def _chunks(ids: Sequence[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
+    return (list(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK))

@@ -1,0 +1,46 @@
+"""Which reconciler processes are at work, and how each sees Kubernetes."""
+
+import uuid
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from app.database import Session
+from app.models import Worker
+
+
+async def beat(
+    session: Session,
+    worker_id: uuid.UUID,
+    *,
+    host: str,
+    pid: int,
+    kubernetes: str | None,
+    kubernetes_error: str | None,
+) -> None:
+    """Say that this worker lives; makes its row the first time."""
+    now = datetime.now(UTC)
+    seen = {
+        "kubernetes": kubernetes[:255] if kubernetes else None,
+        "kubernetes_error": kubernetes_error[:1024] if kubernetes_error else None,
+        "seen_at": now,
+    }
+    statement = sa.update(Worker).where(Worker.id == worker_id).values(seen)
+    result = await session.execute(statement.execution_options(synchronize_session=False))
+    if int(result.rowcount) == 0:  # type: ignore[attr-defined]
+        row = {"id": worker_id, "host": host[:255], "pid": pid, "started_at": now} | seen
+        await session.execute(sa.insert(Worker), [row])
+
+
+async def remove(session: Session, worker_id: uuid.UUID) -> None:
+    await session.execute(sa.delete(Worker).where(Worker.id == worker_id))
+
+
+async def all_seen_since(session: Session, moment: datetime) -> list[Worker]:
+    statement = sa.select(Worker).where(Worker.seen_at >= moment).order_by(Worker.started_at)
+    return list((await session.execute(statement)).scalars())
+
+
+async def prune(session: Session, older_than: datetime) -> int:
+    result = await session.execute(sa.delete(Worker).where(Worker.seen_at < older_than))
+    return int(result.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,123 @@
+"""The second process, `python -m app.worker`, and how the first one embeds the same work."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from app import migrations, telemetry
+from app.database import Database, SqliteInUse
+from app.errors import CmpError, Unavailable
+from app.k8s_service import BadTarget, KubernetesService, KubeTarget
+from app.reconciler import Reconciler
+from app.settings import Settings
+from app.store import platform
+
+log = structlog.get_logger("cmp.worker")
+
+_SCHEMA_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, database: Database, target: KubeTarget, *, on_commit: Callable[[], None] = lambda: None
+) -> AsyncIterator[Reconciler]:
+    """The reconciler at work while the block runs; the database is open and migrated. Raises BadTarget."""
+    async with database.transaction() as session:
+        installation_id = (await platform.ensure(session)).installation_id
+    service = await KubernetesService.connect(
+        target,
+        installation_id=str(installation_id),
+        concurrency=settings.kubernetes_concurrency,
+        version=telemetry.VERSION,
+    )
+    async with service:
+        reconciler = Reconciler(settings, database, service, installation_id, on_commit)
+        task = asyncio.create_task(reconciler.run(), name="reconciler")
+        try:
+            yield reconciler
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def target_of(settings: Settings) -> KubeTarget:
+    """Which Kubernetes CMP_KUBERNETES means. Raises BadTarget: a worker of its own has no simulator of its own."""
+    wanted = settings.kubernetes
+    if wanted == "auto" and "KUBERNETES_SERVICE_HOST" in os.environ:
+        wanted = "in-cluster"
+    if wanted == "in-cluster":
+        return KubeTarget.in_cluster()
+    if wanted == "kubeconfig":
+        return KubeTarget.kubeconfig()
+    if wanted.startswith(("http://", "https://")):
+        return KubeTarget.url(wanted)
+    if wanted in ("auto", "simulator"):
+        raise BadTarget(
+            "the simulator belongs to the embedded worker; start `python -m simulator` and set CMP_KUBERNETES to its "
+            "address, or to a kubeconfig"
+        )
+    if not Path(wanted).is_file():
+        raise BadTarget(f"CMP_KUBERNETES: {wanted} is not a file, and none of the words it could be")
+    return KubeTarget.kubeconfig(wanted)
+
+
+async def work(settings: Settings) -> None:
+    """Until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    target = target_of(settings)
+    database = Database(settings.database(), pool_size=settings.database_pool)
+    await database.open()
+    try:
+        if not await _migrated(database, stop):
+            return
+        async with running(settings, database, target):
+            print(f"CMP worker at work: database {database.describe()}", flush=True)
+            await stop.wait()
+    finally:
+        await database.close()
+
+
+def main() -> None:
+    settings = Settings()
+    telemetry.configure(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(work(settings))
+    except (SqliteInUse, BadTarget, CmpError, ValueError) as error:
+        sys.exit(f"The CMP worker cannot start: {error}")
+
+
+async def _migrated(database: Database, stop: asyncio.Event) -> bool:
+    """Waits for the schema, which the API process brings to where this code needs it. False when told to stop."""
+    said = False
+    while not stop.is_set():
+        if await _at_head(database):
+            return True
+        if not said:
+            print("Waiting for the database schema: the API process migrates it when it starts.", flush=True)
+            said = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _SCHEMA_SECONDS)
+    return False
+
+
+async def _at_head(database: Database) -> bool:
+    try:
+        await database.ping()
+        return await migrations.current(database) == migrations.head()
+    except Unavailable:
+        return False
+
+
+if __name__ == "__main__":
+    main()
