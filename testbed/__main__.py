@@ -42,14 +42,15 @@ def _status() -> int:
 
 
 def _up(nodes: int) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with kubernetes.start(nodes=nodes) as plane:
-        print(f"Kubernetes {plane.api_version} at {plane.url} with {nodes} nodes that pretend; Ctrl-C stops it")
-        print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)
-        try:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with kubernetes.start(nodes=nodes) as plane:
+            print(f"Kubernetes {plane.api_version} at {plane.url} with {nodes} nodes that pretend; Ctrl-C stops it")
+            print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)
             signal.pause()
-        except KeyboardInterrupt:
-            print("stopping")
+    except KeyboardInterrupt:
+        print("stopped")
     return 0
 
 

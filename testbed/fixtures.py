@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from testbed import Unavailable, build, kubernetes
-from testbed.databases import DatabaseServer, MariaDB, PostgreSQL
+from testbed.databases import DatabaseServer, MariaDB, MySQL, PostgreSQL
 
 _KEY = pytest.StashKey[dict[str, str]]()
 _Server = TypeVar("_Server", bound=DatabaseServer)
@@ -32,6 +32,11 @@ def mariadb(pytestconfig: pytest.Config) -> Iterator[MariaDB]:
 def mariadb_snapshot_isolation(pytestconfig: pytest.Config) -> Iterator[MariaDB]:
     server = MariaDB(innodb_snapshot_isolation=True, fast=True)
     yield from _database(pytestconfig, "MariaDB, innodb_snapshot_isolation=ON", server)
+
+
+@pytest.fixture(scope="session")
+def mysql(pytestconfig: pytest.Config) -> Iterator[MySQL]:
+    yield from _database(pytestconfig, "MySQL", MySQL(fast=True))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,7 +78,6 @@ def spawn(
     argv: Sequence[str | Path],
     directory: Path,
     *,
-    env: Mapping[str, str] | None = None,
     user: str | None = None,
 ) -> Process:
     """Start `argv` in `directory`, output appended to `<directory>/<name>.log`; `user` only when we are root."""
@@ -91,7 +90,6 @@ def spawn(
             return subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *argv],
                 cwd=directory,
-                env={**os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from testbed.databases import DatabaseServer, MariaDB, PostgreSQL
 
 
-@pytest.fixture(params=["postgresql", "mariadb", "mariadb_snapshot_isolation"])
+@pytest.fixture(params=["postgresql", "mariadb", "mariadb_snapshot_isolation", "mysql"])
 def server(request: pytest.FixtureRequest) -> DatabaseServer:
     found: DatabaseServer = request.getfixturevalue(request.param)
     return found

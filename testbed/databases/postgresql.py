@@ -1,0 +1,89 @@
+"""A private PostgreSQL."""
+
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from testbed import Unavailable, packages
+from testbed.databases.server import USER, DatabaseServer, give, run, unprivileged
+from testbed.processes import Process, spawn
+
+
+class PostgreSQL(DatabaseServer):
+    """The newest PostgreSQL of the machine, else Debian's."""
+
+    name = "PostgreSQL"
+    _version_statement = "SHOW server_version"
+
+    def url(self, database: str) -> str:
+        return f"postgresql+asyncpg://{USER}:{self._password}@{self.host}:{self.port}/{database}"
+
+    def _system_user(self) -> str | None:
+        return unprivileged("postgres", "nobody")
+
+    def _root(self) -> Path:
+        if _folder(Path("/")) or shutil.which("initdb"):
+            return Path("/")
+        root = packages.unpacked("postgresql")
+        if _folder(root) is None:
+            raise Unavailable("PostgreSQL's programs were not found: install the package postgresql")
+        return root
+
+    def _initialise(self, root: Path, data: Path) -> None:
+        secret = data / "password"
+        secret.write_text(self._password)
+        give(secret, self._system_user())
+        access: list[str | Path] = ["-U", USER, "--pwfile", secret, "-A", "scram-sha-256"]
+        argv = [*_program(root, "initdb"), "-D", data / "data", *access, "-E", "UTF8", "--no-locale", "--no-sync"]
+        run(argv, data, self._system_user())
+        secret.unlink()
+
+    def _spawn(self, root: Path, data: Path) -> Process:
+        settings: dict[str, str | int] = {
+            "listen_addresses": self.host,
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 300,
+        }
+        if self.fast:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        flags = [part for key, value in (settings | self._settings).items() for part in ("-c", f"{key}={value}")]
+        argv = [*_program(root, "postgres"), "-D", data / "data", *flags]
+        return spawn("postgres", argv, data, user=self._system_user())
+
+    def stop(self) -> None:
+        if self._process:
+            # "Fast shutdown": do not wait for clients that forgot to disconnect.
+            self._process.stop(signal.SIGINT)
+        super().stop()
+
+    def _create_statement(self, name: str) -> str:
+        return f'CREATE DATABASE "{name}"'
+
+    def _drop_statement(self, name: str) -> str:
+        return f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+
+    async def _execute(self, statement: str) -> Any:
+        connection = await asyncpg.connect(
+            host=self.host, port=self.port, user=USER, password=self._password, database="postgres", timeout=10
+        )
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+
+def _program(root: Path, name: str) -> list[str | Path]:
+    folder = _folder(root)
+    if folder is None:
+        return [shutil.which(name) or name]
+    return packages.command(root, str((folder / name).relative_to(root)))
+
+
+def _folder(root: Path) -> Path | None:
+    """The bin directory of the highest version below `root`, in Debian's layout."""
+    found = [p.parent for p in root.glob("usr/lib/postgresql/*/bin/initdb") if p.parts[-3].isdigit()]
+    return max(found, key=lambda path: int(path.parts[-2]), default=None)
