@@ -25,16 +25,20 @@ class Kind:
 
     def path(self, namespace: str | None, name: str, subresource: str = "") -> str:
         if not subresource:
-            return f"{self.collection(namespace)}/{quote(name, safe="")}"
+            return f"{self.collection(namespace)}/{_quoted(name)}"
         group = self.subresource_group or self.group
-        return f"{self._root(group)}{_within(namespace)}/{self.plural}/{quote(name, safe="")}/{subresource}"
+        return f"{self._root(group)}{_within(namespace)}/{self.plural}/{_quoted(name)}/{subresource}"
 
     def _root(self, group: str) -> str:
         return f"/apis/{group}/{self.version}" if group else f"/api/{self.version}"
 
 
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
 def _within(namespace: str | None) -> str:
-    return f"/namespaces/{quote(namespace, safe="")}" if namespace else ""
+    return f"/namespaces/{_quoted(namespace)}" if namespace else ""
 
 
 NAMESPACE = Kind("Namespace", "", "v1", "namespaces", namespaced=False)
