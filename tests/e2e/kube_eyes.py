@@ -1,0 +1,69 @@
+"""What is in Kubernetes, looked at from outside CMP: kubectl on a real API server, plain HTTP on the simulator."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+_VMS = "/apis/kubevirt.io/v1/namespaces/{}/virtualmachines"
+
+
+@dataclass(frozen=True)
+class KubeEyes:
+    """`get` answers None for what is not there; `kubectl` is None on the simulator."""
+
+    kubernetes: str
+    """What CMP_KUBERNETES is set to."""
+    get: Callable[[str], Any]
+    delete: Callable[[str], None]
+    create: Callable[[str, dict[str, Any]], None]
+    kubectl: Callable[..., str] | None = None
+
+    def pods(self, namespace: str) -> list[dict[str, Any]]:
+        found = self.get(f"/api/v1/namespaces/{namespace}/pods")
+        launchers = "virt-launcher"
+        return [p for p in found["items"] if p["metadata"].get("labels", {}).get("kubevirt.io") != launchers]
+
+    def virtual_machines(self, namespace: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.get(_VMS.format(namespace))["items"]
+        return items
+
+    def namespace(self, name: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.get(f"/api/v1/namespaces/{name}")
+        return found
+
+
+def on_simulator(url: str) -> KubeEyes:
+    client = httpx.Client(base_url=url, timeout=10)
+
+    def get(path: str) -> Any:
+        answer = client.get(path)
+        return None if answer.status_code == 404 else answer.raise_for_status().json()
+
+    def delete(path: str) -> None:
+        client.delete(path).raise_for_status()
+
+    def create(path: str, body: dict[str, Any]) -> None:
+        client.post(path, json=body).raise_for_status()
+
+    return KubeEyes(url, get, delete, create)
+
+
+def on_control_plane(plane: Any, kubeconfig: str) -> KubeEyes:
+    def get(path: str) -> Any:
+        try:
+            return json.loads(plane.kubectl("get", "--raw", path))
+        except Exception as error:
+            if "not found" in str(error).lower():
+                return None
+            raise
+
+    def delete(path: str) -> None:
+        plane.kubectl("delete", "--raw", path)
+
+    def create(path: str, body: dict[str, Any]) -> None:
+        plane.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
+
+    return KubeEyes(kubeconfig, get, delete, create, plane.kubectl)
