@@ -36,17 +36,15 @@ class KubeEyes:
 
 
 def on_simulator(url: str) -> KubeEyes:
-    client = httpx.Client(base_url=url, timeout=10)
-
     def get(path: str) -> Any:
-        answer = client.get(path)
+        answer = httpx.get(url + path, timeout=10)
         return None if answer.status_code == 404 else answer.raise_for_status().json()
 
     def delete(path: str) -> None:
-        client.delete(path).raise_for_status()
+        httpx.delete(url + path, timeout=10).raise_for_status()
 
     def create(path: str, body: dict[str, Any]) -> None:
-        client.post(path, json=body).raise_for_status()
+        httpx.post(url + path, json=body, timeout=10).raise_for_status()
 
     return KubeEyes(url, get, delete, create)
 
