@@ -15,11 +15,10 @@ class Admission:
         self._limits = LimitRanges(store)
 
     def admit(self, resource: Resource, obj: Json) -> None:
-        """Default and check a new object before it is charged. Changes `obj`."""
+        """Complete and check a new object that has its defaults, before it is charged. Changes `obj`."""
         if resource.namespaced:
             self._require_namespace(resource, obj)
-        defaults.canonical(resource, obj)
-        defaults.fill(resource, obj)
+        defaults.admit(resource, obj)
         if resource is PODS:
             self._require_service_account(obj)
             self._limits.admit(obj)

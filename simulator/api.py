@@ -19,6 +19,7 @@ from simulator.writes import Written
 
 log = logging.getLogger("simulator.api")
 JSON = "application/json"
+ACCESS_REVIEW = {"kind": ACCESS_REVIEWS.kind, "apiVersion": ACCESS_REVIEWS.api_version, "metadata": {}}
 
 
 @dataclass(slots=True)
@@ -90,6 +91,8 @@ class Api:
             return Reply(200, found[0], found[1])
         if document := discovery.find(path, request.accept):
             return Reply(200, orjson.dumps(document[0]), document[1])
+        if discovery.find("/".join(path.split("/")[: 3 if path.startswith("/api/") else 4]), ""):
+            raise no_such_resource()
         return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
 
     def _review(self, request: Request) -> Reply:
@@ -97,7 +100,7 @@ class Api:
             raise StatusError(
                 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
             )
-        return _json(201, {**request.document(), "status": {"allowed": True, "reason": "simulated"}})
+        return _json(201, {**ACCESS_REVIEW, **request.document(), "status": {"allowed": True}})
 
     def _kubevirt_verb(self, request: Request) -> Reply:
         if request.method == "PUT":

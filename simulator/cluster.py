@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from simulator import persistence, world
 from simulator.admin import Admin
 from simulator.api import Api
+from simulator.claims import Claims
 from simulator.faults import Faults
 from simulator.garbage import GarbageCollector
 from simulator.journal import Journal
@@ -117,6 +118,7 @@ class _Cluster:
             GarbageCollector(made),
             scheduler,
             Kubelet(made, self.nodes),
+            Claims(made),
             VirtualMachines(made),
             VirtualMachineInstances(made),
         )

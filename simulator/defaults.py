@@ -3,6 +3,7 @@
 Changes the object it is given (a private copy of the request body). Source: the v1 defaulting functions of each kind.
 """
 
+import base64
 import secrets
 
 from simulator import quantities
@@ -14,33 +15,50 @@ from simulator.resources import (
     NETWORK_POLICIES,
     PODS,
     QUOTAS,
+    SECRETS,
     SERVICES,
-    VIRTUAL_MACHINES,
     Resource,
 )
 from simulator.types import Json
 
 TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a mount path
 
 
 def fill(resource: Resource, obj: Json) -> None:
+    """The defaults of the kind, which its writer then owns."""
     if resource is PODS:
-        pod(obj)
+        _pod(obj)
     elif resource is NAMESPACES:
-        obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
-        obj["status"] = {"phase": "Active"}
         obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
     elif resource is SERVICES:
         _service(obj)
+    elif resource is SECRETS:
+        _secret(obj)
     elif resource is CLAIMS:
         obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-        obj["status"] = {"phase": "Pending"}
     elif resource is NETWORK_POLICIES:
         obj.setdefault("spec", {}).setdefault("podSelector", {})
         obj["spec"].setdefault("policyTypes", ["Ingress", "Egress"] if "egress" in obj["spec"] else ["Ingress"])
-    elif resource is VIRTUAL_MACHINES:
-        obj.pop("status", None)
+    elif resource is LIMIT_RANGES:
+        for limit in (obj.get("spec") or {}).get("limits") or ():
+            if limit.get("type") == "Container" and limit.get("default"):
+                limit["defaultRequest"] = {**limit["default"], **(limit.get("defaultRequest") or {})}
+
+
+def admit(resource: Resource, obj: Json) -> None:
+    """What admission and the kind's own rules add, which nobody owns."""
+    if resource is PODS:
+        _admit_pod(obj)
+    elif resource is NAMESPACES:
+        obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+        obj["status"] = {"phase": "Active"}
+    elif resource is SERVICES:
+        _admit_service(obj)
+    elif resource is CLAIMS:
+        obj["metadata"].setdefault("finalizers", []).append(CLAIM_PROTECTION)
+        obj["status"] = {"phase": "Pending"}
 
 
 def canonical(resource: Resource, obj: Json) -> None:
@@ -70,7 +88,7 @@ def _canonical_values(values: Json | None, resource: Resource) -> None:
         values[name] = quantities.canonical(value)
 
 
-def pod(obj: Json) -> None:
+def _pod(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
     for name, value in (
         ("restartPolicy", "Always"),
@@ -79,15 +97,21 @@ def pod(obj: Json) -> None:
         ("securityContext", {}),
         ("schedulerName", "default-scheduler"),
         ("enableServiceLinks", True),
-        ("serviceAccountName", "default"),
-        ("priority", 0),
-        ("preemptionPolicy", "PreemptLowerPriority"),
     ):
         spec.setdefault(name, value)
-    spec["serviceAccount"] = spec["serviceAccountName"]
-    _tolerate_lost_nodes(spec)
-    for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
+    if spec.get("serviceAccountName"):
+        spec["serviceAccount"] = spec["serviceAccountName"]
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
         _container(container)
+
+
+def _admit_pod(obj: Json) -> None:
+    spec = obj["spec"]
+    spec.setdefault("serviceAccountName", "default")
+    spec["serviceAccount"] = spec["serviceAccountName"]
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    _tolerate_lost_nodes(spec)
     if spec.get("automountServiceAccountToken", True):
         _mount_token(spec)
     obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
@@ -137,6 +161,11 @@ def _mount_token(spec: Json) -> None:
     sources = [
         {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {
+            "downwardAPI": {
+                "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
+            }
+        },
     ]
     spec.setdefault("volumes", []).append({"name": name, "projected": {"sources": sources, "defaultMode": 420}})
     for container in spec.get("containers", ()):
@@ -147,17 +176,28 @@ def _service(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
     spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
-    spec.setdefault("internalTrafficPolicy", "Cluster")
+    if spec["type"] != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+
+
+def _admit_service(obj: Json) -> None:
+    spec = obj["spec"]
     if spec["type"] != "ExternalName":
         number = secrets.randbelow(60_000)
         address = spec.setdefault("clusterIP", f"10.96.{number // 250}.{number % 250 + 1}")
         spec.setdefault("clusterIPs", [address])
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
-    for port in spec.get("ports") or ():
-        port.setdefault("protocol", "TCP")
-        port.setdefault("targetPort", port.get("port"))
     obj["status"] = {"loadBalancer": {}}
+
+
+def _secret(obj: Json) -> None:
+    obj.setdefault("type", "Opaque")
+    for name, text in (obj.pop("stringData", None) or {}).items():
+        obj.setdefault("data", {})[name] = base64.b64encode(str(text).encode()).decode()
 
 
 def random_suffix(length: int = 5) -> str:

@@ -47,14 +47,22 @@ class Deletes:
         if metadata.get("deletionTimestamp"):
             return self._hasten(stored, grace, finalizers, options)
         if grace == 0 and not finalizers:
-            return Deleted(stored if options.dry_run else self._store.drop(stored.resource, stored.key), gone=True)
+            return self._drop(stored, options)
         return Deleted(self._mark(stored, grace, finalizers, options.dry_run), gone=False)
+
+    def _drop(self, stored: Stored, options: DeleteOptions) -> Deleted:
+        """Remove it now. A Pod's last answer says that it had no grace."""
+        last = stored if options.dry_run else self._store.drop(stored.resource, stored.key)
+        if stored.resource is PODS:
+            metadata = {"deletionTimestamp": stamp(), **last.obj["metadata"], "deletionGracePeriodSeconds": 0}
+            last = Stored(last.resource, last.key, {**last.obj, "metadata": metadata}, last.revision)
+        return Deleted(last, gone=True)
 
     def _hasten(self, stored: Stored, grace: int, finalizers: list[str], options: DeleteOptions) -> Deleted:
         """A second delete only ever shortens the grace."""
         current = stored.obj["metadata"].get("deletionGracePeriodSeconds") or 0
         if grace == 0 and not finalizers:
-            return Deleted(stored if options.dry_run else self._store.drop(stored.resource, stored.key), gone=True)
+            return self._drop(stored, options)
         if grace >= current:
             return Deleted(stored, gone=False)
         return Deleted(self._mark(stored, grace, finalizers, options.dry_run), gone=False)
@@ -115,15 +123,18 @@ def options_of(request: Request) -> DeleteOptions:
 def _check_preconditions(stored: Stored, options: DeleteOptions) -> None:
     resource, name = stored.resource, stored.key[1]
     if options.uid and options.uid != stored.uid:
-        why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {stored.uid}"
-        raise conflict(resource.group, resource.plural, name, why)
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({stored.uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise conflict(resource.group, resource.kind, name, why)
     current = stored.obj["metadata"]["resourceVersion"]
     if options.revision and options.revision != current:
         why = (
-            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
-            f"ResourceVersion in object meta: {current}"
+            f"the ResourceVersion in the precondition ({options.revision}) does not match the ResourceVersion in "
+            f"record ({current}). The object might have been modified"
         )
-        raise conflict(resource.group, resource.plural, name, why)
+        raise conflict(resource.group, resource.kind, name, why)
 
 
 def _grace(stored: Stored, options: DeleteOptions) -> int:

@@ -29,7 +29,7 @@ def failure(code: int, reason: str, message: str, details: Json | None = None) -
     body: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
     if reason:
         body["reason"] = reason
-    if details:
+    if details is not None:
         body["details"] = details
     body["code"] = code
     return body
@@ -79,9 +79,9 @@ def forbidden(group: str, plural: str, name: str, why: str, causes: Sequence[Jso
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Json]) -> StatusError:
-    """422 whose message joins the causes as field.ErrorList does."""
+    """422 whose message joins the causes as field.ErrorList does, each once."""
     qualified = f"{kind}.{group}" if group else kind
-    parts = [f"{item['field']}: {item['message']}" for item in causes]
+    parts = list(dict.fromkeys(f"{item['field']}: {item['message']}" for item in causes))
     text = parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
     details = {**_named(group, kind, name), "causes": list(causes)}
     return StatusError(422, "Invalid", f'{qualified} "{name}" is invalid: {text}', details)

@@ -1,7 +1,8 @@
 """Who owns which field: sets of field paths, their FieldsV1 form, and what a change does to them.
 
 A path is a tuple of FieldsV1 elements: "f:spec", 'k:{"name":"main"}', 'v:"x"'. The set of an object holds its leaves
-and the items of keyed lists. Source: sigs.k8s.io/structured-merge-diff.
+and the items of keyed lists; a set of changes also holds the maps and lists that are new.
+Source: sigs.k8s.io/structured-merge-diff.
 """
 
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ ATOMIC = frozenset(
         "secretRef", "claimRef", "involvedObject", "scopeSelector", "resourceFieldRef",
     }
 )  # fmt: skip
+INNER = object()
+TYPED: tuple[Path, ...] = (("f:spec",), ("f:status",), ("f:spec", "f:containers"))
 UNOWNED = frozenset(
     {
         "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
@@ -79,18 +82,18 @@ def fields_of(obj: Json, resource: Resource) -> Paths:
 
 def changes(old: Json, new: Json, resource: Resource) -> tuple[Paths, Paths]:
     """(added or modified, removed) between two versions."""
-    before, after = _leaves(old, resource), _leaves(new, resource)
+    before, after = _nodes(old, resource), _nodes(new, resource)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     return changed, before.keys() - after.keys()
 
 
 def to_fields_v1(paths: Paths) -> Json:
     root: Json = {}
-    for path in sorted(paths):
+    for path in sorted(paths, key=len, reverse=True):
         node = root
         for element in path:
             node = node.setdefault(element, {})
-        if path[-1].startswith("k:"):
+        if node:
             node["."] = {}
     return root
 
@@ -116,7 +119,7 @@ def entry(manager: str, operation: str, resource: Resource, paths: Paths, subres
 def after_update(resource: Resource, old: Json | None, new: Json, manager: str, subresource: str = "") -> list[Json]:
     """The managedFields of `new`, written by `manager` with create, update or a patch other than apply."""
     if old is None:
-        paths = fields_of({key: value for key, value in new.items() if key != "status"}, resource)
+        paths, _ = changes({}, {key: value for key, value in new.items() if key != "status"}, resource)
         return [entry(manager, "Update", resource, paths)] if paths else []
     entries: list[Json] = old["metadata"].get("managedFields") or []
     changed, removed = changes(old, new, resource)
@@ -143,22 +146,28 @@ def _is(known: Json, manager: str, operation: str, subresource: str) -> bool:
 
 
 def _walk(value: Any, path: Path, field: str, resource: Resource) -> Iterator[Path]:
-    for leaf, _ in _walk_values(value, path, field, resource):
-        yield leaf
+    """The leaves below a value, and the items of its keyed lists."""
+    for found, inner in _walk_values(value, path, field, resource):
+        if inner is not INNER:
+            yield found
 
 
 def _walk_values(value: Any, path: Path, field: str, resource: Resource) -> Iterator[tuple[Path, Any]]:
+    """All paths at and below a value. What has paths below it has the value INNER."""
     if isinstance(value, dict) and value and field not in ATOMIC:
+        yield path, INNER
         for name, inner in value.items():
             yield from _walk_values(inner, (*path, f"f:{name}"), name, resource)
         return
     if isinstance(value, list) and value:
         if field in SETS:
+            yield path, INNER
             for item in value:
                 yield (*path, "v:" + orjson.dumps(item).decode()), item
             return
         keys = list_keys(field, resource, path[0])
         if keys and all(isinstance(item, dict) for item in value):
+            yield path, INNER
             for item in value:
                 item_path = (*path, item_key(item, keys))
                 yield item_path, None
@@ -168,8 +177,9 @@ def _walk_values(value: Any, path: Path, field: str, resource: Resource) -> Iter
     yield path, value
 
 
-def _leaves(obj: Json, resource: Resource) -> dict[Path, Any]:
-    leaves: dict[Path, Any] = {}
+def _nodes(obj: Json, resource: Resource) -> dict[Path, Any]:
+    """Every path of an object but those that a typed object has even when it is empty."""
+    nodes: dict[Path, Any] = {}
     for field, value in obj.items():
         if field in ("apiVersion", "kind"):
             continue
@@ -177,8 +187,11 @@ def _leaves(obj: Json, resource: Resource) -> dict[Path, Any]:
             value = {name: inner for name, inner in value.items() if name not in UNOWNED}
             if not value:
                 continue
-        leaves.update(_walk_values(value, (f"f:{field}",), field, resource))
-    return leaves
+        nodes.update(_walk_values(value, (f"f:{field}",), field, resource))
+    for path in (("f:metadata",), *(() if resource.custom else TYPED)):
+        if nodes.get(path) is INNER:
+            del nodes[path]
+    return nodes
 
 
 def _flatten(node: Json, path: Path) -> Iterator[Path]:

@@ -121,7 +121,6 @@ def _apply_operation(document: Json, operation: Json) -> Json:
         case "add":
             return _add(document, path, operation.get("value"), operation["path"])
         case "replace":
-            _lookup(document, path, operation["path"], "replace operation does not apply: doc is missing key: ")
             return _replace(document, path, operation.get("value"))
         case "remove":
             _remove(document, path, operation["path"])
@@ -174,8 +173,11 @@ def _add(document: Json, path: list[str], value: Any, shown: str) -> Json:
 def _replace(document: Json, path: list[str], value: Any) -> Json:
     if not path:
         return value if isinstance(value, dict) else {}
-    parent = _lookup(document, path[:-1], "")
-    parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = value
+    parent = _lookup(document, path[:-1], "/".join(path))
+    try:
+        parent[int(path[-1]) if isinstance(parent, list) else path[-1]] = value
+    except (ValueError, IndexError, TypeError):
+        raise _unprocessable(f"replace operation does not apply: {'/'.join(path)}") from None
     return document
 
 
@@ -188,5 +190,8 @@ def _remove(document: Json, path: list[str], shown: str) -> None:
     del parent[int(path[-1]) if isinstance(parent, list) else path[-1]]
 
 
-def _unprocessable(message: str) -> StatusError:
-    return StatusError(422, "Invalid", f"the server rejected our request due to an error in our request: {message}", {})
+def _unprocessable(why: str) -> StatusError:
+    """An API server does not say why; `why` is for whoever reads the simulator's code or debugs it."""
+    error = StatusError(422, "Invalid", "the server rejected our request due to an error in our request", {})
+    error.add_note(why)
+    return error

@@ -99,12 +99,18 @@ class Request:
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+            raise bad_request(f"{self._expected}couldn't get version/kind; json parse error: {error}") from None
+
+    @property
+    def _expected(self) -> str:
+        if self.resource is None or self.verb == "patch":
+            return ""
+        return f"the object provided is unrecognized (must be of type {self.resource.kind}): "
 
     def document(self) -> Json:
         body = self.json()
         if not isinstance(body, dict):
-            raise bad_request("couldn't get version/kind; json parse error: expected an object")
+            raise bad_request(f"{self._expected}couldn't get version/kind; json parse error: expected an object")
         return body
 
 

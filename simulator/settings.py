@@ -40,6 +40,7 @@ class Settings:
     """Pods are refused in a new namespace until its default ServiceAccount exists, as in a real cluster."""
     garbage_delay: float = 0.05
 
+    claim_delay: float = 0.05
     vm_delay: float = 0.05
     guest_boot_delay: float = 0.3
     guest_agent_delay: float = 0.2

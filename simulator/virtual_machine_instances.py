@@ -12,7 +12,7 @@ from simulator.defaults import random_suffix
 from simulator.deletes import DeleteOptions
 from simulator.errors import StatusError
 from simulator.quantities import parse, render
-from simulator.resources import CLAIMS, PODS, VIRTUAL_MACHINE_INSTANCES
+from simulator.resources import PODS, VIRTUAL_MACHINE_INSTANCES
 from simulator.selectors import Requirement, Selector
 from simulator.store import Event, Stored
 from simulator.types import Json, Key
@@ -36,15 +36,12 @@ class VirtualMachineInstances:
         self._queued: set[Key] = set()
         world.store.on(VIRTUAL_MACHINE_INSTANCES, self._changed)
         world.store.on(PODS, self._pod_changed)
-        world.store.on(CLAIMS, self._claim_changed)
 
     def resume(self) -> None:
         for stored in self._world.store.all(VIRTUAL_MACHINE_INSTANCES):
             self._soon(stored.key)
             if (stored.obj.get("status") or {}).get("phase") == "Scheduled":
                 self._world.later(self._world.settings.guest_boot_delay, lambda stored=stored: self._boot(stored))  # type: ignore[misc]
-        for claim in self._world.store.all(CLAIMS):
-            self._bind_later(claim)
 
     def _changed(self, event: Event) -> None:
         if event.type != "DELETED":
@@ -54,10 +51,6 @@ class VirtualMachineInstances:
         labels = event.stored.obj["metadata"].get("labels") or {}
         if CREATED_BY in labels:
             self._soon((event.stored.key[0], labels["vm.kubevirt.io/name"]))
-
-    def _claim_changed(self, event: Event) -> None:
-        if event.type == "ADDED":
-            self._bind_later(event.stored)
 
     def _soon(self, key: Key, delay: float = 0.0) -> None:
         if key not in self._queued:
@@ -202,17 +195,6 @@ class VirtualMachineInstances:
     def _launcher(self, stored: Stored) -> Stored | None:
         wanted = Selector((Requirement(CREATED_BY, "in", frozenset({stored.uid})),))
         return next(iter(self._world.store.collections[PODS].select(stored.key[0], wanted)), None)
-
-    def _bind_later(self, claim: Stored) -> None:
-        if (claim.obj.get("status") or {}).get("phase") != "Bound":
-            self._world.later(self._world.settings.vm_delay, lambda: self._bind(claim))
-
-    def _bind(self, claim: Stored) -> None:
-        current = self._world.current(claim)
-        if current is not None:
-            capacity = (current.obj["spec"].get("resources") or {}).get("requests") or {}
-            modes = current.obj["spec"].get("accessModes") or []
-            self._world.set_status(current, phase="Bound", capacity=capacity, accessModes=modes)
 
 
 def grace_of(instance: Stored) -> int:

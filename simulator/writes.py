@@ -22,7 +22,7 @@ from simulator.errors import (
     stale,
 )
 from simulator.request import Request
-from simulator.resources import NAMESPACES, PODS, VIRTUAL_MACHINE_INSTANCES, Resource
+from simulator.resources import LEASES, NAMESPACES, PODS, VIRTUAL_MACHINE_INSTANCES, Resource
 from simulator.store import Store, Stored
 from simulator.types import Json
 
@@ -47,7 +47,7 @@ class Writes:
         _place(request, obj)
         metadata = obj["metadata"]
         if metadata.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = f"{metadata['generateName'][:58]}{defaults.random_suffix()}"
         if not metadata.get("name"):
@@ -62,17 +62,22 @@ class Writes:
         _give_identity(resource, obj)
         if resource.has_status:
             obj.pop("status", None)
-        self._admission.admit(resource, obj)
+        defaults.canonical(resource, obj)
+        defaults.fill(resource, obj)
         metadata = obj["metadata"]
         if "managedFields" not in metadata:
-            metadata["managedFields"] = managed_fields.after_update(resource, None, obj, manager)
+            _set_owners(metadata, managed_fields.after_update(resource, None, obj, manager))
+        self._admission.admit(resource, obj)
         exists = self._store.get(resource, (metadata.get("namespace", ""), metadata["name"])) is not None
         self._admission.charge(resource, obj, dry_run or exists)
         if exists:
             raise already_exists(resource.group, resource.plural, metadata["name"])
 
     def update(self, request: Request) -> Written:
-        resource, live = request.target, self._live(request)
+        resource = request.target
+        if resource is LEASES and self._store.get(resource, request.key) is None:
+            return self.create(request)
+        live = self._live(request)
         obj = _decoded(resource, request.document())
         _place(request, obj)
         if not obj["metadata"].get("resourceVersion") and resource.custom:
@@ -136,7 +141,7 @@ class Writes:
 
     def _replace(self, request: Request, live: Stored, obj: Json, entries: list[Json] | None = None) -> Written:
         resource, subresource = request.target, request.subresource
-        self._same_object(resource, live, obj["metadata"])
+        self._same_object(resource, live, obj["metadata"], request.verb == "patch")
         new = _limited_to(resource, live.obj, obj, subresource)
         metadata = new["metadata"]
         for field in IDENTITY:
@@ -153,7 +158,7 @@ class Writes:
             metadata["generation"] = live.obj["metadata"]["generation"] + int(_intent(new) != _intent(live.obj))
         if entries is None:
             entries = managed_fields.after_update(resource, live.obj, new, request.manager, subresource)
-        metadata["managedFields"] = entries
+        _set_owners(metadata, entries)
         metadata["resourceVersion"] = live.obj["metadata"]["resourceVersion"]
         if new == live.obj or _only_times_differ(new, live.obj):
             return Written(200, live)
@@ -176,8 +181,11 @@ class Writes:
             raise not_found(resource.group, resource.plural, request.name)
         return live
 
-    def _same_object(self, resource: Resource, live: Stored, metadata: Json) -> None:
+    def _same_object(self, resource: Resource, live: Stored, metadata: Json, patching: bool) -> None:
         uid, revision = metadata.get("uid"), metadata.get("resourceVersion")
+        if uid and uid != live.uid and patching:
+            found = [cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")] * 2
+            raise invalid(resource.group, resource.kind, live.key[1], found)
         if uid and uid != live.uid:
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
             raise conflict(resource.group, resource.plural, live.key[1], why)
@@ -190,11 +198,8 @@ def _decoded(resource: Resource, body: Json) -> Json:
     obj = dict(body)
     kind, version = obj.pop("kind", None), obj.pop("apiVersion", None)
     if kind not in (None, resource.kind) or version not in (None, resource.api_version):
-        given = f"{version}, Kind={kind}"
-        expected = f"{resource.api_version}, Kind={resource.kind}"
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): {given} != {expected}"
-        )
+        version, kind = version or resource.api_version, kind or resource.kind
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: unknown conversion')
     metadata = obj.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}')
@@ -261,6 +266,13 @@ def _may_go(resource: Resource, obj: Json) -> bool:
     if resource is NAMESPACES:
         return not (obj.get("spec") or {}).get("finalizers")
     return not metadata.get("deletionGracePeriodSeconds")
+
+
+def _set_owners(metadata: Json, entries: list[Json]) -> None:
+    if entries:
+        metadata["managedFields"] = entries
+    else:
+        metadata.pop("managedFields", None)
 
 
 def _intent(obj: Json) -> Json:
