@@ -223,7 +223,9 @@ class KubeClient:
         if 200 <= code < 300:
             return _object(answer)
         if code == 429:
-            raise _NotDone("Kubernetes asks for fewer requests", wait or 1.0)
+            raise _NotDone("Kubernetes asks for fewer requests", 1.0 if wait is None else wait)
+        if answer.startswith(b"{"):
+            _object(answer)
         failed = refusal(code, answer)
         if code in (502, 503, 504) or (code == 500 and failed.reason in ("ServerTimeout", "InternalError", "Timeout")):
             raise _Faltered(failed, wait or 1.0)
@@ -267,7 +269,7 @@ class KubeClient:
     def _heed(self, response: aiohttp.ClientResponse) -> float | None:
         wait = _retry_after(response.headers.get("Retry-After"))
         if response.status == 429:
-            self._quiet_until = max(self._quiet_until, time.monotonic() + (wait or 1.0))
+            self._quiet_until = max(self._quiet_until, time.monotonic() + (1.0 if wait is None else wait))
         return wait
 
     async def _quiet(self) -> None:
@@ -288,7 +290,7 @@ class _Faltered(Unreachable):
 
 
 def _object(answer: bytes) -> dict[str, Any]:
-    """KubeVirt's subresources answer with nothing at all."""
+    """KubeVirt's subresources answer with nothing at all. What begins as JSON and is none was cut: Unreachable."""
     if not answer.strip():
         return {}
     try:

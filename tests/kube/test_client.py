@@ -104,7 +104,8 @@ async def test_plain_text_is_a_refusal_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [hangs_up(), refuses(500, "InternalError"), refuses(503), says(b"x", 502), says(b"{cut", 200)]
+    "trouble",
+    [hangs_up(), refuses(500, "InternalError"), refuses(503), says(b"x", 502), says(b"{cut", 200), says(b"{cut", 403)],
 )
 async def test_what_is_safe_to_repeat_is_repeated(trouble: Any) -> None:
     async with connected() as (server, client):

@@ -1,0 +1,124 @@
+"""What only a real API server can say: that our manifests are valid to the last field, and that the verbs do there what
+they do against the simulator.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.k8s_service import ForeignNamespace, KubeTarget, Raced
+from app.kube.client import KubeClient
+from app.kube.errors import Refusal
+from app.kube.kinds import KINDS, NAMESPACE, Kind
+from app.models import InstanceOperation, InstanceStatus, InstanceType
+from tests.kube.conftest import again, instance, serviced
+
+GOLDEN = sorted((Path(__file__).parents[1] / "unit" / "instance_types" / "golden").glob("*.json"))
+
+pytestmark = pytest.mark.kubernetes
+
+
+class Strict(KubeClient):
+    """Creates nothing: the server checks every field and refuses what it does not know."""
+
+    async def check(self, kind: Kind, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        params = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": "cmp"}
+        return await self._call("create", kind, "POST", kind.collection(namespace), params=params, body=body)
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+async def test_manifests_are_valid(real: KubeTarget, path: Path) -> None:
+    client = await Strict.connect(real)
+    try:
+        manifest = json.loads(path.read_text())
+        manifest["metadata"]["namespace"] = "default"
+        kept = await client.check(KINDS[manifest["kind"]], "default", manifest)
+        _is_within(manifest["spec"], kept["spec"])
+        manifest["spec"]["noSuchField"] = True
+        with pytest.raises(Refusal, match="noSuchField"):
+            await client.check(KINDS[manifest["kind"]], "default", manifest)
+    finally:
+        await client.close()
+
+
+async def test_a_container_from_create_to_delete(real: KubeTarget) -> None:
+    async with serviced(real) as rig:
+        assert (await rig.service.check()).startswith("v1.")
+        assert "context " in rig.service.description
+        assert rig.service.has(InstanceType.CONTAINER) is None
+        cluster = rig.cluster()
+        uid = await rig.service.ensure_namespace(cluster)
+        assert await rig.service.ensure_namespace(cluster) == uid
+        specs = [instance(cluster, ordinal) for ordinal in range(1, 6)]
+        for spec in specs:
+            await rig.service.apply(spec)
+            await rig.service.apply(spec)
+        for spec in specs:
+            await rig.status(spec, InstanceStatus.RUNNING)
+        spec, observed = specs[0], rig.service.observe(cluster).instances[specs[0].instance_id]
+        await rig.service.operate(InstanceOperation.SUSPEND, spec, observed)
+        await rig.status(spec, InstanceStatus.SUSPENDING)
+        await rig.service.operate(InstanceOperation.RESUME, spec, observed)
+        await rig.status(spec, InstanceStatus.RUNNING)
+        await rig.service.operate(InstanceOperation.RESTART, again(spec), observed)
+        await rig.gone(spec)
+        await rig.service.apply(again(spec))
+        restarted = await rig.status(spec, InstanceStatus.RUNNING)
+        assert (restarted.incarnation, restarted.uid == observed.uid) == (2, False)
+        await rig.service.delete(spec, observed)
+        assert rig.service.observe(cluster).instances[spec.instance_id].uid == restarted.uid
+        await rig.service.delete_namespace(cluster, uid)
+        await rig.until(cluster, lambda seen: seen.namespace is None and not seen.instances, seconds=60)
+        assert await rig.service.namespace_state(cluster) is None
+
+
+async def test_a_machine_is_applied_halted_and_deleted(real: KubeTarget) -> None:
+    async with serviced(real) as rig:
+        assert rig.service.has(InstanceType.VM) is None
+        cluster = rig.cluster()
+        uid = await rig.service.ensure_namespace(cluster)
+        spec = instance(cluster, kind=InstanceType.VM)
+        await rig.service.apply(spec)
+        await rig.service.apply(spec)
+        running = await rig.status(spec, InstanceStatus.RUNNING)
+        assert running.incarnation == 1
+        await rig.service.operate(InstanceOperation.STOP, again(spec), running)
+        stopped = await rig.status(spec, InstanceStatus.STOPPED)
+        assert (stopped.incarnation, stopped.uid) == (2, running.uid)
+        await rig.service.delete(spec, stopped)
+        await rig.gone(spec)
+        await rig.service.delete_namespace(cluster, uid)
+        await rig.until(cluster, lambda seen: seen.namespace is None, seconds=60)
+
+
+async def test_a_namespace_that_was_there_before_is_untouched(real: KubeTarget) -> None:
+    client = await KubeClient.connect(real)
+    async with serviced(real) as rig:
+        cluster = rig.cluster()
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace}}
+        made = await client.create(NAMESPACE, None, body, "kubectl")
+        with pytest.raises(ForeignNamespace):
+            await rig.service.ensure_namespace(cluster)
+        await rig.service.delete_namespace(cluster, "00000000-0000-4000-8000-000000000000")
+        found = await client.get(NAMESPACE, None, cluster.namespace)
+        assert found["metadata"]["uid"] == made["metadata"]["uid"]
+        assert "deletionTimestamp" not in found["metadata"]
+        with pytest.raises(Raced):
+            await rig.service.apply(instance(rig.cluster()))
+        await client.delete(NAMESPACE, None, cluster.namespace, made["metadata"]["uid"])
+    await client.close()
+
+
+def _is_within(wanted: Any, kept: Any) -> None:
+    """Nothing that we asked for was dropped by the server."""
+    if isinstance(wanted, dict):
+        for key, value in wanted.items():
+            assert key in kept, key
+            _is_within(value, kept[key])
+    elif isinstance(wanted, list):
+        for mine, theirs in zip(wanted, kept, strict=False):
+            _is_within(mine, theirs)
+    else:
+        assert wanted == kept
