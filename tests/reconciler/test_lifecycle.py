@@ -1,0 +1,87 @@
+"""The main job on the simulator: create, operate, delete, for both kinds."""
+
+import asyncio
+import uuid
+
+import pytest
+
+from app.models import InstanceOperation as Do
+from app.rules.quota import Amounts
+from tests.reconciler.world import World
+
+KINDS = pytest.mark.parametrize("kind", ["container", "vm"])
+
+
+@KINDS
+async def test_create_runs_and_delete_leaves_nothing(world: World, kind: str) -> None:
+    cluster_id = await world.create(f"a{uuid.uuid4().hex[:6]}", kind=kind, count=3)
+    cluster = await world.phase(cluster_id, "running")
+    assert (cluster.ready_instances, cluster.reason, cluster.message) == (3, None, None)
+    assert cluster.namespace_uid is not None
+    assert [i.status for i in await world.instances(cluster_id)] == ["running"] * 3
+    created = (await world.operations(cluster_id))[0]
+    assert (created.kind, created.status, created.done, created.total) == ("cluster.create", "succeeded", 3, 3)
+    pods = await world.kubernetes.pods(cluster.namespace)
+    assert len(pods) == 3
+    labels = pods[0]["metadata"]["labels"]
+    assert (labels["managed-by"], labels["instance-type"]) == ("cmp", kind)
+
+    operation = await world.ended(await world.delete(cluster_id))
+    assert (operation.status, operation.done) == ("succeeded", operation.total)
+    assert await world.cluster(cluster_id) is None
+    assert await world.instances(cluster_id) == []
+    assert await world.kubernetes.namespace(cluster.namespace) is None
+    assert await world.used() == (Amounts(), Amounts())
+    kinds = [event.kind for event in await world.events(cluster_id)]
+    assert kinds[0] == "cluster.created"
+    assert kinds.count("cluster.deleted") == 1
+    assert kinds.count("operation.finished") == 2
+    assert world.commits > 0
+
+
+@KINDS
+async def test_operations(world: World, kind: str) -> None:
+    cluster_id = await world.create(f"o{uuid.uuid4().hex[:6]}", kind=kind, count=2)
+    await world.phase(cluster_id, "running")
+    for verb, status in (
+        (Do.STOP, "stopped"),
+        (Do.START, "running"),
+        (Do.SUSPEND, "suspended"),
+        (Do.RESUME, "running"),
+        (Do.RESTART, "running"),
+        (Do.SUSPEND, "suspended"),
+        (Do.STOP, "stopped"),
+        (Do.START, "running"),
+        (Do.SUSPEND, "suspended"),
+        (Do.RESTART, "running"),
+    ):
+        before = (await world.instances(cluster_id))[0]
+        operation = await world.ended(await world.operate(cluster_id, verb))
+        assert operation.status == "succeeded", (verb, operation.reason, operation.message)
+        after = (await world.instances(cluster_id))[0]
+        assert (after.status, after.reason) == (status, None)
+        assert (after.incarnation > before.incarnation) is (verb is Do.RESTART)
+    assert (await world.instances(cluster_id))[1].version < 12
+    assert (await world.phase(cluster_id, "running")).ready_instances == 2
+    await world.delete(cluster_id)
+    await world.gone(cluster_id)
+
+
+async def test_a_newer_wish_overtakes(world: World) -> None:
+    cluster_id = await world.create(f"n{uuid.uuid4().hex[:6]}", count=1)
+    await world.phase(cluster_id, "running")
+    first = await world.operate(cluster_id, Do.STOP)
+    second = await world.operate(cluster_id, Do.START)
+    assert (await world.ended(second)).status == "succeeded"
+    assert (await world.ended(first)).status in ("cancelled", "succeeded")
+    assert (await world.instances(cluster_id))[0].status == "running"
+
+
+async def test_deleted_while_it_is_made(world: World) -> None:
+    for _ in range(3):
+        cluster_id = await world.create(f"d{uuid.uuid4().hex[:6]}", count=5)
+        await asyncio.sleep(0.05)
+        await world.delete(cluster_id)
+        await world.gone(cluster_id)
+        assert {op.status for op in await world.operations(cluster_id)} <= {"succeeded", "cancelled"}
+    assert await world.used() == (Amounts(), Amounts())
