@@ -22,7 +22,7 @@ def name(prefix: str) -> str:
 async def test_faulty_changes_converge(world: World, kind: str) -> None:
     for verb in CHANGES:
         more = {"retry_after": 0} if kind == "429" else {}
-        await world.kubernetes.fault(kind=kind, verb=verb, probability=0.3, count=15, seed=7, **more)
+        await world.kubernetes.fault(kind=kind, verb=verb, probability=0.3, count=6, seed=7, **more)
     clusters = [await world.create(name("c"), count=4), await world.create(name("v"), kind="vm", count=2)]
     for cluster_id in clusters:
         await world.phase(cluster_id, "running", seconds=60)
