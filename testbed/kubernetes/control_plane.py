@@ -11,6 +11,7 @@ from typing import Any, Self
 from testbed import build
 from testbed.kubernetes.api import Api, Refused
 from testbed.kubernetes.certificates import Authority, signing_keys
+from testbed.kubernetes.virt_controller import VirtController
 from testbed.processes import Process, Scratch, free_port, spawn
 
 _HOST = "127.0.0.1"
@@ -69,6 +70,7 @@ class ControlPlane:
         user = {"client-certificate": str(certificate), "client-key": str(key)}
         self.kubeconfig = self._write_kubeconfig("admin", user)
         self.api_version = ""
+        self._virt_controller: VirtController | None = None
 
     @property
     def pids(self) -> Mapping[str, int]:
@@ -116,6 +118,8 @@ class ControlPlane:
 
     def stop(self) -> None:
         """End what was started, in reverse, and remove the directory."""
+        if self._virt_controller is not None:
+            self._virt_controller.stop()
         while self._processes:
             _, process = self._processes.popitem()
             # Nothing is kept, so nobody needs the time to end in good order.
@@ -137,6 +141,9 @@ class ControlPlane:
         if virtual_machines:
             self._install_crds()
         self._spawn("kwok", "--kubeconfig", self.kubeconfig, "--config", self._stages(virtual_machines))
+        if virtual_machines:
+            self._virt_controller = VirtController(self._api, "node-0")
+            self._virt_controller.start()
 
     def _spawn(self, name: str, *flags: str | Path) -> None:
         self._processes[name] = spawn(name, [self._binaries / name, *flags], self.directory)
