@@ -38,7 +38,8 @@ class VirtualMachine:
     kind = KIND
     watches: Mapping[str, tuple[str, ...]] = {
         KIND: (
-            "spec.runStrategy", "status.printableStatus", "status.created", "status.startFailure", "status.conditions"
+            "metadata.generation", "spec.runStrategy", "status.printableStatus", "status.created",
+            "status.observedGeneration", "status.startFailure", "status.conditions",
         ),
         RUNNING_KIND: ("status.phase", "status.nodeName", "status.interfaces", "status.conditions"),
         LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
@@ -150,9 +151,9 @@ class _Reading:
         self.launcher = objects.get(LAUNCHER_KIND)
         self.around = around
         self.printable: str = reading.status(self.vm).get("printableStatus") or "Stopped"
-        self.phase: str = reading.status(self.vmi).get("phase") or ""
         self.halted = reading.spec(self.vm).get("runStrategy") == "Halted"
         self.created = reading.status(self.vm).get("created") is True
+        self.phase: str = reading.status(self.vmi).get("phase") or self._phase_by_hearsay()
         self.node: str | None = reading.status(self.vmi).get("nodeName")
 
     def observed(self) -> Observed:
@@ -192,7 +193,7 @@ class _Reading:
             return self._is(InstanceStatus.STARTING, Reason.NODE_LOST, self._node_words())
         if self.phase != "Running":
             return None
-        if reading.is_true(self.vmi, "Paused"):
+        if self._condition("Paused").get("status") == "True":
             return self._is(InstanceStatus.SUSPENDED)
         return self._is(InstanceStatus.RUNNING)
 
@@ -240,7 +241,14 @@ class _Reading:
     def _incarnation(self) -> int | None:
         if self.vmi is not None:
             return reading.incarnation(self.vmi)
-        return None if self.created else reading.incarnation(self.vm)
+        return reading.incarnation(self.vm) if self.phase or not self.created else None
+
+    def _phase_by_hearsay(self) -> str:
+        """Without the VMI's own word, the VM's counts only while the VMI was started from the template as it is now."""
+        started_from = reading.status(self.vm).get("observedGeneration")
+        current = started_from is not None and started_from == reading.metadata(self.vm).get("generation")
+        alive = self.printable in ("Running", "Paused", "Migrating")
+        return "Running" if self.vmi is None and self.created and current and alive else ""
 
     def _ip(self) -> str | None:
         for interface in reading.status(self.vmi).get("interfaces") or ():

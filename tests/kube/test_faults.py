@@ -20,7 +20,7 @@ from tests.kube.conftest import LIMITS, TIMING, Rig, again, instance, serviced
 
 ONE = ["429", "500", "502", "503", "504", "reset_before", "reset_after", "truncated", "timeout", "half_open"]
 IMPATIENT = replace(LIMITS, read=0.3, total=0.5)
-BOTH = pytest.mark.parametrize("kind", list(InstanceType))
+BOTH = pytest.mark.parametrize("instance_type", list(InstanceType))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def impatient(sim: simulator.Simulator, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("fault", ONE)
 @BOTH
 async def test_one_failure_of_each_change(
-    impatient: Rig, sim: simulator.Simulator, kind: InstanceType, fault: str
+    impatient: Rig, sim: simulator.Simulator, instance_type: InstanceType, fault: str
 ) -> None:
     """Each kind of change fails once in this way; nobody above notices."""
     rig, cluster = impatient, impatient.cluster()
@@ -44,7 +44,7 @@ async def test_one_failure_of_each_change(
                 {"kind": fault, "verb": verb, "resource": resource, "count": 1, "user_agent": "cmp/*"} | more
             )
     uid = await rig.service.ensure_namespace(cluster)
-    spec = instance(cluster, kind=kind)
+    spec = instance(cluster, kind=instance_type)
     await rig.service.apply(spec)
     running = await rig.status(spec, InstanceStatus.RUNNING)
     await rig.service.operate(InstanceOperation.SUSPEND, spec, running)
@@ -60,7 +60,9 @@ async def test_one_failure_of_each_change(
 
 @pytest.mark.parametrize("seed", range(4))
 @BOTH
-async def test_a_life_among_faults(impatient: Rig, sim: simulator.Simulator, kind: InstanceType, seed: int) -> None:
+async def test_a_life_among_faults(
+    impatient: Rig, sim: simulator.Simulator, instance_type: InstanceType, seed: int
+) -> None:
     """Whoever is above tries again after Raced and Unavailable, and arrives."""
     rig, cluster = impatient, impatient.cluster()
     for index, fault in enumerate(
@@ -69,13 +71,13 @@ async def test_a_life_among_faults(impatient: Rig, sim: simulator.Simulator, kin
         sim.faults.add({"kind": fault, "probability": 0.12, "seed": seed * 100 + index, "retry_after": 0})
     await _retried(lambda: rig.service.ensure_namespace(cluster))
     uid = await _retried(lambda: rig.service.ensure_namespace(cluster))
-    spec = instance(cluster, kind=kind)
+    spec = instance(cluster, kind=instance_type)
     await _retried(lambda: rig.service.apply(spec))
     await _operated(rig, InstanceOperation.SUSPEND, spec, InstanceStatus.SUSPENDED)
     await _operated(rig, InstanceOperation.RESUME, spec, InstanceStatus.RUNNING)
     seen = await rig.status(spec, InstanceStatus.RUNNING)
     await _retried(lambda: rig.service.operate(InstanceOperation.RESTART, again(spec), seen))
-    if kind is InstanceType.CONTAINER:
+    if instance_type is InstanceType.CONTAINER:
         await rig.gone(spec)
         await _retried(lambda: rig.service.apply(again(spec)))
     await rig.until(cluster, lambda now: now.instances[spec.instance_id].incarnation == 2)
@@ -84,7 +86,7 @@ async def test_a_life_among_faults(impatient: Rig, sim: simulator.Simulator, kin
     await rig.gone(spec)
     await _retried(lambda: rig.service.delete_namespace(cluster, str(uid)))
     await rig.until(cluster, lambda now: now.namespace is None)
-    _nothing_wrong(sim, cluster.cluster_id, made=3 if kind is InstanceType.CONTAINER else 2)
+    _nothing_wrong(sim, cluster.cluster_id, made=3 if instance_type is InstanceType.CONTAINER else 2)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from app.kube.kinds import NAMESPACE, POD, VIRTUAL_MACHINE, Kind
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason
 from tests.kube.conftest import Rig, again, instance, serviced
 
-BOTH = pytest.mark.parametrize("kind", list(InstanceType))
+BOTH = pytest.mark.parametrize("instance_type", list(InstanceType))
 MAIN: dict[InstanceType, Kind] = {InstanceType.CONTAINER: POD, InstanceType.VM: VIRTUAL_MACHINE}
 
 
@@ -114,10 +114,10 @@ async def test_a_machine_from_create_to_delete(rig: Rig) -> None:
 
 
 @BOTH
-async def test_a_suspended_instance_can_go_at_once(rig: Rig, kind: InstanceType) -> None:
+async def test_a_suspended_instance_can_go_at_once(rig: Rig, instance_type: InstanceType) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
-    spec = instance(cluster, kind=kind)
+    spec = instance(cluster, kind=instance_type)
     await rig.service.apply(spec)
     await rig.service.operate(InstanceOperation.SUSPEND, spec, await rig.status(spec, InstanceStatus.RUNNING))
     await rig.service.delete(spec, await rig.status(spec, InstanceStatus.SUSPENDED))
@@ -211,42 +211,42 @@ async def test_deleting_a_namespace_means_that_one(rig: Rig, raw: KubeClient) ->
 
 @BOTH
 async def test_an_object_of_somebody_else_is_left_alone(
-    rig: Rig, raw: KubeClient, sim: simulator.Simulator, kind: InstanceType
+    rig: Rig, raw: KubeClient, sim: simulator.Simulator, instance_type: InstanceType
 ) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
-    spec = instance(cluster, kind=kind)
+    spec = instance(cluster, kind=instance_type)
     other = rig.service
     stranger = replace(spec, instance_id=str(uuid.uuid4()))
     await other.apply(stranger)
-    before = await raw.get(MAIN[kind], cluster.namespace, spec.name)
+    before = await raw.get(MAIN[instance_type], cluster.namespace, spec.name)
     number = sim.journal.since(0)[-1]["number"]
     with pytest.raises(ForeignObject):
         await rig.service.apply(spec)
-    after = await raw.get(MAIN[kind], cluster.namespace, spec.name)
+    after = await raw.get(MAIN[instance_type], cluster.namespace, spec.name)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     ours = [entry for entry in sim.journal.since(number) if entry["user_agent"].startswith("cmp/") and entry["applied"]]
     assert not ours
 
 
 @BOTH
-async def test_a_delete_means_the_object_that_was_seen(rig: Rig, raw: KubeClient, kind: InstanceType) -> None:
+async def test_a_delete_means_the_object_that_was_seen(rig: Rig, raw: KubeClient, instance_type: InstanceType) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
-    spec = instance(cluster, kind=kind)
+    spec = instance(cluster, kind=instance_type)
     await rig.service.apply(spec)
     seen = await rig.status(spec, InstanceStatus.RUNNING)
     await rig.service.delete(spec, replace(seen, uid=str(uuid.uuid4())))
-    obj = await raw.get(MAIN[kind], cluster.namespace, spec.name)
+    obj = await raw.get(MAIN[instance_type], cluster.namespace, spec.name)
     assert obj["metadata"]["uid"] == seen.uid
     assert "deletionTimestamp" not in obj["metadata"]
 
 
 @BOTH
-async def test_strangers_with_our_labels(rig: Rig, kind: InstanceType) -> None:
+async def test_strangers_with_our_labels(rig: Rig, instance_type: InstanceType) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
-    spec, orphan = instance(cluster, kind=kind), instance(cluster, 2, kind=kind)
+    spec, orphan = instance(cluster, kind=instance_type), instance(cluster, 2, kind=instance_type)
     copy = replace(spec, name="copy")
     for one in (spec, orphan, copy):
         await rig.service.apply(one)
@@ -255,7 +255,7 @@ async def test_strangers_with_our_labels(rig: Rig, kind: InstanceType) -> None:
     seen = rig.service.observe(cluster, names)
     assert set(seen.instances) == {spec.instance_id}
     assert {owned.name for owned in seen.strangers} == {"copy", orphan.name}
-    assert {owned.kind for owned in seen.strangers} == {MAIN[kind].name}
+    assert {owned.kind for owned in seen.strangers} == {MAIN[instance_type].name}
     for owned in seen.strangers:
         await rig.service.delete_stranger(owned)
     await rig.until(cluster, lambda _: not rig.service.observe(cluster, names).strangers)
@@ -291,10 +291,10 @@ async def test_without_its_namespace(rig: Rig) -> None:
 
 
 @BOTH
-async def test_an_image_that_does_not_exist(rig: Rig, kind: InstanceType) -> None:
+async def test_an_image_that_does_not_exist(rig: Rig, instance_type: InstanceType) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
-    await rig.service.apply(instance(cluster, kind=kind, image="registry.example/x:does-not-exist"))
+    await rig.service.apply(instance(cluster, kind=instance_type, image="registry.example/x:does-not-exist"))
     seen = await rig.until(cluster, lambda seen: _reason(seen) is Reason.IMAGE_PULL)
     (observed,) = seen.instances.values()
     assert observed.status is InstanceStatus.STARTING
@@ -302,10 +302,10 @@ async def test_an_image_that_does_not_exist(rig: Rig, kind: InstanceType) -> Non
 
 
 @BOTH
-async def test_too_big_for_any_node(rig: Rig, kind: InstanceType) -> None:
+async def test_too_big_for_any_node(rig: Rig, instance_type: InstanceType) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
-    await rig.service.apply(replace(instance(cluster, kind=kind), cpu=10_000_000))
+    await rig.service.apply(replace(instance(cluster, kind=instance_type), cpu=10_000_000))
     seen = await rig.until(cluster, lambda seen: _reason(seen) is Reason.UNSCHEDULABLE)
     (observed,) = seen.instances.values()
     assert observed.status is InstanceStatus.PENDING

@@ -68,6 +68,19 @@ def test_running_needs_the_vmi_to_be_seen() -> None:
     assert (seen.status, seen.reason) == (InstanceStatus.STARTING, Reason.WAITING)
 
 
+@pytest.mark.parametrize(
+    ("generation", "status", "incarnation"), [(2, InstanceStatus.RUNNING, 4), (1, InstanceStatus.STARTING, None)]
+)
+def test_the_word_of_the_vm_counts_while_its_template_is_what_runs(
+    generation: int, status: InstanceStatus, incarnation: int | None
+) -> None:
+    own = vm(printable="Running", created=True, incarnation=4, observedGeneration=generation)
+    own["metadata"]["generation"] = 2
+    seen = observed(own)
+    assert (seen.status, seen.incarnation) == (status, incarnation)
+    assert observed(own, vmi(incarnation=3)).incarnation == 3
+
+
 def test_a_stop_that_takes_too_long_is_stuck() -> None:
     halted = vm(strategy="Halted", printable="Stopping", created=True)
     assert observed(halted, vmi(deleted_at="2026-11-23T11:58:01Z")).reason is None
