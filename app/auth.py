@@ -103,10 +103,8 @@ async def reserve(session: Session, account_id: uuid.UUID, amounts: Amounts) -> 
 
 
 async def reserve_start(session: Session, account_id: uuid.UUID, instance_id: uuid.UUID, compute: Amounts) -> None:
-    """A start under a strategy that freed the compute claims it again. Raises QuotaExceeded."""
-    account = await ledger.lock_account(session, account_id)
-    if account is None or not QUOTA_STRATEGIES[QuotaStrategy(account.strategy)].frees_compute_when_stopped:
-        return
+    """What is to run claims its compute again where that was freed, under whichever strategy. Raises QuotaExceeded."""
+    await ledger.lock_account(session, account_id)
     if await ledger.compute_of(session, instance_id):
         return
     await reserve(session, account_id, compute)

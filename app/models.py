@@ -396,7 +396,8 @@ class IdempotencyKey(Base):
 
     __tablename__ = "idempotency_keys"
 
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    # No foreign key: its shared lock on the user's row, taken before the quota is claimed, deadlocks on MariaDB.
+    user_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(AsciiString(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(AsciiString(64), doc="SHA-256 of method, path and body")
     status_code: Mapped[int] = mapped_column(default=0)

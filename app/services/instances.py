@@ -40,12 +40,12 @@ async def operate(
     """Raises NotFound, WrongState (naming what is possible), QuotaExceeded (a start that must charge compute again)."""
     auth.require(viewer, Permission.INSTANCES_OPERATE)
     instance, cluster = await load(session, viewer, key)
-    if operation is InstanceOperation.START:
+    transition = lifecycle.TRANSITIONS[operation]
+    if transition.wanted is Wanted.RUNNING:
         compute = Amounts(cpu=cluster.cpu_per_inst, memory=cluster.memory_per_inst)
         await auth.reserve_start(session, cluster.owner_id, instance.id, compute)
     instance, cluster = await load(session, viewer, key, lock=True)
     _check(instance, cluster, operation)
-    transition = lifecycle.TRANSITIONS[operation]
     instance.wanted = transition.wanted
     instance.status = transition.meanwhile
     instance.incarnation += operation is InstanceOperation.RESTART

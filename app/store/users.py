@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from app.database import Database, Row, Session, violates
-from app.models import ApiToken, Cluster, User
+from app.models import ApiToken, Cluster, IdempotencyKey, User
 from app.store.paging import Page, PageRequest, page_of
 
 
@@ -86,6 +86,7 @@ async def has_clusters(session: Session, user_id: uuid.UUID) -> bool:
 
 
 async def delete(session: Session, user_id: uuid.UUID) -> None:
+    await session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.user_id == user_id))
     await session.execute(sa.delete(User).where(User.id == user_id))
 
 
