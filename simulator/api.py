@@ -19,6 +19,7 @@ from simulator.writes import Written
 
 log = logging.getLogger("simulator.api")
 JSON = "application/json"
+NOT_ACCEPTABLE = "406: Not Acceptable\n\nAvailable representations: application/json, application/json;stream=watch"
 ACCESS_REVIEW = {"kind": ACCESS_REVIEWS.kind, "apiVersion": ACCESS_REVIEWS.api_version, "metadata": {}}
 
 
@@ -57,10 +58,11 @@ class Api:
             return self._pod_verb(request)
         if request.subresource and request.subresource not in request.resource.subresources:
             raise no_such_resource()
-        if request.verb not in request.resource.verbs:
-            raise StatusError(
-                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-            )
+        misplaced = bool(request.name) is (request.verb == "create") and request.verb in ("create", "update", "patch")
+        if request.verb not in request.resource.verbs or misplaced:
+            raise _method_not_allowed()
+        if not present.acceptable(request.accept):
+            raise StatusError(406, "NotAcceptable", NOT_ACCEPTABLE, {})
         match request.verb:
             case "get":
                 return Reply(200, reads.get(self._world.store, request))
@@ -97,9 +99,7 @@ class Api:
 
     def _review(self, request: Request) -> Reply:
         if request.verb != "create":
-            raise StatusError(
-                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-            )
+            raise _method_not_allowed()
         return _json(201, {**ACCESS_REVIEW, **request.document(), "status": {"allowed": True}})
 
     def _kubevirt_verb(self, request: Request) -> Reply:
@@ -116,9 +116,7 @@ class Api:
             case ("binding", "POST"):
                 return _json(201, self._pods.bind(request))
             case _:
-                raise StatusError(
-                    405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-                )
+                raise _method_not_allowed()
 
     def _finalize(self, request: Request) -> Reply:
         """Only the finalizers of a namespace's spec change here."""
@@ -147,6 +145,11 @@ class Api:
         done = [self._world.deletes.delete(stored, options).stored for stored in found]
         metadata = {"resourceVersion": str(self._world.store.revision)}
         return Reply(200, present.many(request.target, done, metadata, "plain"))
+
+
+def _method_not_allowed() -> StatusError:
+    message = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", message, {})
 
 
 def refusal(error: StatusError) -> Reply:

@@ -46,7 +46,12 @@ def apply(resource: Resource, live: Json | None, applied: Json, manager: str, fo
     mine = next((known for known in entries if _is_mine(known, manager)), None)
     if mine is None or before != wanted or pruned != live:
         mine = entry(manager, "Apply", resource, wanted)
-    return {**pruned, "metadata": {**pruned["metadata"], "managedFields": [mine, *kept]}}
+    owners = sorted([mine, *kept], key=_order)
+    return {**pruned, "metadata": {**pruned["metadata"], "managedFields": owners}}
+
+
+def _order(known: Json) -> tuple[bool, str, str]:
+    return known["operation"] != "Apply", known.get("time", ""), known["manager"]
 
 
 def _is_mine(known: Json, manager: str) -> bool:
@@ -85,7 +90,8 @@ def _conflict(resource: Resource, contested: list[tuple[Json, Path]]) -> StatusE
     else:
         by_message: dict[str, list[str]] = {}
         for item in causes:
-            by_message.setdefault(item["message"], []).append(f"- {item['field']}")
+            message = item["message"].replace("conflict with", "conflicts with", 1)
+            by_message.setdefault(message, []).append(f"- {item['field']}")
         lines = [line for message, fields in by_message.items() for line in (f"{message}:", *fields)]
         text = f"{len(causes)} conflicts: " + "\n".join(lines)
     return StatusError(409, "Conflict", f"Apply failed with {text}", {"causes": causes})
@@ -114,7 +120,7 @@ def _merge_object(live: Json, applied: Json, resource: Resource) -> Json:
 
 
 def _merge(live: Any, applied: Any, field: str, resource: Resource, head: str) -> Any:
-    if isinstance(applied, dict) and isinstance(live, dict) and applied and field not in ATOMIC:
+    if isinstance(applied, dict) and isinstance(live, dict) and field not in ATOMIC:
         result = dict(live)
         for name, value in applied.items():
             result[name] = _merge(live.get(name), value, name, resource, head)

@@ -17,6 +17,7 @@ from simulator.resources import (
     QUOTAS,
     SECRETS,
     SERVICES,
+    VIRTUAL_MACHINES,
     Resource,
 )
 from simulator.types import Json
@@ -59,6 +60,14 @@ def admit(resource: Resource, obj: Json) -> None:
     elif resource is CLAIMS:
         obj["metadata"].setdefault("finalizers", []).append(CLAIM_PROTECTION)
         obj["status"] = {"phase": "Pending"}
+    elif resource is QUOTAS:
+        obj["status"] = {}
+
+
+def fill_status(resource: Resource, obj: Json) -> None:
+    """The one default that KubeVirt's CRD gives a status."""
+    if resource is VIRTUAL_MACHINES and isinstance(obj.get("status"), dict):
+        obj["status"] = {"printableStatus": "Stopped", **obj["status"]}
 
 
 def canonical(resource: Resource, obj: Json) -> None:

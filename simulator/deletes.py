@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.clock import stamp
-from simulator.errors import bad_request, conflict
+from simulator.errors import bad_request, cause, conflict, invalid
 from simulator.request import Request
 from simulator.resources import NAMESPACES, PODS
 from simulator.store import Store, Stored
@@ -109,7 +109,8 @@ def options_of(request: Request) -> DeleteOptions:
         raise bad_request("DeleteOptions: gracePeriodSeconds: expected an integer")
     policy = body.get("propagationPolicy") or request.query.get("propagationPolicy", "")
     if policy not in ("", "Background", "Foreground", "Orphan"):
-        raise bad_request(f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "{policy}"')
+        text = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
+        raise invalid("meta.k8s.io", "DeleteOptions", "", [cause("FieldValueNotSupported", text, "propagationPolicy")])
     preconditions = body.get("preconditions") or {}
     return DeleteOptions(
         grace=grace,

@@ -73,11 +73,13 @@ class Kubelet:
         if current is None or current.obj["status"].get("phase") != "Pending":
             return
         specs = current.obj["spec"]["containers"]
+        address = self._host_address(current)
         self._write(
             current,
             [containers.waiting(spec, "ContainerCreating") for spec in specs],
             startTime=current.obj["status"].get("startTime") or stamp(),
-            hostIP=self._host_address(current),
+            hostIP=address,
+            hostIPs=[{"ip": address}],
         )
         self._world.later(self._world.settings.start_delay, lambda: self._run(stored))
 

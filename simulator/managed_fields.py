@@ -40,6 +40,7 @@ ATOMIC = frozenset(
         "secretRef", "claimRef", "involvedObject", "scopeSelector", "resourceFieldRef",
     }
 )  # fmt: skip
+ATOMIC_ITEMS = frozenset({"ownerReferences"})
 INNER = object()
 TYPED: tuple[Path, ...] = (("f:spec",), ("f:status",), ("f:spec", "f:containers"))
 UNOWNED = frozenset(
@@ -170,6 +171,9 @@ def _walk_values(value: Any, path: Path, field: str, resource: Resource) -> Iter
             yield path, INNER
             for item in value:
                 item_path = (*path, item_key(item, keys))
+                if field in ATOMIC_ITEMS:
+                    yield item_path, item
+                    continue
                 yield item_path, None
                 for name, inner in item.items():
                     yield from _walk_values(inner, (*item_path, f"f:{name}"), name, resource)

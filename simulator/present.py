@@ -8,7 +8,7 @@ import orjson
 
 from simulator import table
 from simulator.resources import Resource
-from simulator.store import Event, Stored
+from simulator.store import Event, EventType, Stored
 from simulator.types import Json
 
 Form = Literal["plain", "table", "partial"]
@@ -24,6 +24,12 @@ def form(accept: str) -> Form:
         if part.strip().startswith(("application/json", "*/*")):
             return "plain"
     return "plain"
+
+
+def acceptable(accept: str) -> bool:
+    """Whether any form that the header allows is JSON."""
+    wanted = [part.partition(";")[0].strip() for part in accept.split(",")]
+    return not accept or any(kind in ("application/json", "*/*", "application/*") for kind in wanted)
 
 
 def one(stored: Stored, shape: Form) -> bytes:
@@ -54,11 +60,29 @@ def many(resource: Resource, found: Iterable[Stored], metadata: Json, shape: For
             return head + b",".join(body) + b"]}"
 
 
-def liner(shape: Form) -> Callable[[Event, str], bytes]:
-    """A function that writes watch lines of that form."""
+def liner(shape: Form) -> Callable[[Event, EventType], bytes]:
+    """A function that writes the lines of one watch, in that form."""
     if shape == "plain":
-        return lambda event, kind: event.line(kind)  # type: ignore[arg-type]
-    return lambda event, kind: b'{"type":"%s","object":%s}\n' % (kind.encode(), one(event.stored, shape))
+        return lambda event, kind: event.line(kind)
+    if shape == "partial":
+        return lambda event, kind: _line(kind, partial(event.shown_as(kind)))
+    named = False
+
+    def row(event: Event, kind: EventType) -> bytes:
+        """Only the first line of a watch names the columns."""
+        nonlocal named
+        stored = event.shown_as(kind)
+        shown = table.render(stored.resource, [stored.obj], {"resourceVersion": str(stored.revision)})
+        if named:
+            shown["columnDefinitions"] = None
+        named = True
+        return _line(kind, shown)
+
+    return row
+
+
+def _line(kind: EventType, obj: Json) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (kind.encode(), orjson.dumps(obj))
 
 
 def partial(stored: Stored) -> Json:

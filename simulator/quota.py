@@ -152,8 +152,12 @@ class LimitRanges:
         for stored in self._store.all(LIMIT_RANGES, pod["metadata"]["namespace"]):
             for limit in (stored.obj.get("spec") or {}).get("limits") or ():
                 if limit.get("type") == "Container":
-                    for container in pod["spec"].get("containers") or ():
-                        _default(container, limit)
+                    said = [
+                        text for container in pod["spec"].get("containers") or () for text in _default(container, limit)
+                    ]
+                    if said:
+                        text = f"LimitRanger plugin set: {'; '.join(said)}"
+                        pod["metadata"].setdefault("annotations", {})["kubernetes.io/limit-ranger"] = text
         broken = []
         for stored in self._store.all(LIMIT_RANGES, pod["metadata"]["namespace"]):
             for limit in (stored.obj.get("spec") or {}).get("limits") or ():
@@ -163,13 +167,19 @@ class LimitRanges:
             raise forbidden("", "pods", pod["metadata"]["name"], text)
 
 
-def _default(container: Json, limit: Json) -> None:
+def _default(container: Json, limit: Json) -> list[str]:
+    """Fill in what the container leaves open; answers what was set, in words."""
     resources = container.setdefault("resources", {})
-    for name, value in (limit.get("default") or {}).items():
-        resources.setdefault("limits", {}).setdefault(name, value)
-    defaults = {**(limit.get("default") or {}), **(limit.get("defaultRequest") or {})}
-    for name, value in defaults.items():
-        resources.setdefault("requests", {}).setdefault(name, value)
+    said = []
+    for section, word, values in (
+        ("requests", "request", limit.get("defaultRequest") or {}),
+        ("limits", "limit", limit.get("default") or {}),
+    ):
+        missing = {name: value for name, value in values.items() if name not in (resources.get(section) or {})}
+        if missing:
+            resources[section] = {**(resources.get(section) or {}), **missing}
+            said.append(f"{', '.join(sorted(missing))} {word} for container {container['name']}")
+    return said
 
 
 def _violations(spec: Json, limit: Json) -> list[str]:

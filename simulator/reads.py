@@ -1,9 +1,9 @@
 """get and list: pages, old revisions, selectors. Answers bytes; changes nothing."""
 
 from simulator import present, selectors
-from simulator.errors import StatusError, bad_request, expired, not_found
+from simulator.errors import StatusError, bad_request, cause, expired, invalid, not_found
 from simulator.request import Request
-from simulator.store import Store, Stored
+from simulator.store import Collection, Store, Stored
 
 TOO_OLD_PAGE = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
@@ -55,13 +55,23 @@ def list_objects(store: Store, request: Request) -> bytes:
         namespace, _, name = start.partition("/")
         found = [stored for stored in found if stored.key > (namespace, name)]
     metadata: dict[str, object] = {"resourceVersion": str(revision)}
-    if limit and len(found) > limit:
+    if resource.custom:
+        metadata["continue"] = ""
+    if limit and _continues(collection, request, found, limit):
         last = found[limit - 1].key
         metadata["continue"] = present.token(revision, f"{last[0]}/{last[1]}")
         if not selector:
             metadata["remainingItemCount"] = len(found) - limit
         found = found[:limit]
     return present.many(resource, found, metadata, present.form(request.accept))
+
+
+def _continues(collection: Collection, request: Request, found: list[Stored], limit: int) -> bool:
+    """Whether there is a next page. A server with a selector cannot know that it will be empty."""
+    if len(found) < limit:
+        return False
+    keys = collection.keys(request.namespace)
+    return len(found) > limit or bool(keys and keys[-1] > found[limit - 1].key)
 
 
 def require_reached(store: Store, revision: int) -> None:
@@ -79,7 +89,8 @@ def revision_of(request: Request) -> int | None:
     if not text:
         return None
     if not text.isdigit():
-        raise bad_request(f'Invalid value: "{text}": resourceVersion: Invalid value: "{text}": strconv.ParseUint')
+        parse = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise bad_request(f'invalid resource version: resourceVersion: Invalid value: "{text}": {parse}')
     return int(text)
 
 
@@ -92,16 +103,22 @@ def _position(store: Store, request: Request) -> tuple[int, str]:
         try:
             at, start = present.read_token(token)
         except ValueError as error:
-            raise bad_request(str(error)) from None
+            raise bad_request(f"invalid continue token: {error}") from None
         return (at if at > 0 else store.revision), start
     if match and revision is None:
-        raise bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        text = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        raise _bad_option("FieldValueForbidden", text)
     if match not in ("", "Exact", "NotOlderThan"):
-        raise bad_request(f'resourceVersionMatch: Unsupported value: "{match}"')
+        text = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        raise _bad_option("FieldValueNotSupported", text)
     if not revision:
         return store.revision, ""
     require_reached(store, revision)
     return (revision, "") if match == "Exact" else (store.revision, "")
+
+
+def _bad_option(reason: str, text: str) -> StatusError:
+    return invalid("meta.k8s.io", "ListOptions", "", [cause(reason, text, "resourceVersionMatch")])
 
 
 def _expired_page(store: Store, start: str) -> StatusError:

@@ -11,7 +11,7 @@ import orjson
 import yaml
 
 from simulator import protobuf
-from simulator.errors import StatusError, bad_request, no_such_resource
+from simulator.errors import StatusError, bad_request, cause, invalid, no_such_resource
 from simulator.resources import BY_PLURAL, KUBEVIRT_SUBRESOURCE_GROUP, Resource
 from simulator.types import Json, Key
 
@@ -55,7 +55,10 @@ class Request:
     def dry_run(self) -> bool:
         value = self.query.get("dryRun", "")
         if value not in ("", "All"):
-            raise bad_request(f'Invalid value: []string{{"{value}"}}: dryRun: Unsupported value: "{value}"')
+            options = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+            text = f'Unsupported value: ["{value}"]: supported values: "All"'
+            found = [cause("FieldValueNotSupported", text, "dryRun")]
+            raise invalid("meta.k8s.io", options.get(self.verb, "DeleteOptions"), "", found)
         return value == "All"
 
     @property

@@ -69,7 +69,7 @@ class Selector:
 
 
 def parse(resource: Resource, label_selector: str, field_selector: str) -> Selector:
-    return Selector(_parse_labels(label_selector), _parse_fields(resource, label_selector, field_selector))
+    return Selector(_parse_labels(label_selector), _parse_fields(resource, field_selector))
 
 
 def field_value(obj: Json, path: str) -> str:
@@ -127,22 +127,17 @@ def _checked(text: str, pattern: re.Pattern[str], part: str) -> str:
     raise bad_request(f"unable to parse requirement: invalid label selector near {part.strip()!r}")
 
 
-def _parse_fields(resource: Resource, label_selector: str, text: str) -> tuple[tuple[str, str, bool], ...]:
+def _parse_fields(resource: Resource, text: str) -> tuple[tuple[str, str, bool], ...]:
     supported: Callable[[str], bool] = {"metadata.name", "metadata.namespace", *resource.field_selectors}.__contains__
     terms = []
     for part in text.split(",") if text else []:
         sign = next((sign for sign in ("!=", "==", "=") if sign in part), None)
         if sign is None:
-            raise bad_request(f"invalid field selector {part!r}: can't understand {part!r}")
+            raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
         path, _, value = part.partition(sign)
         if not supported(path):
-            kind = f"{resource.api_version}, Kind={resource.kind}" if resource.group else f"v1, Kind={resource.kind}"
-            raise bad_request(
-                f'Unable to find "{kind}" that match label selector "{label_selector}", field selector "{text}": '
-                f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-                if resource.custom
-                else f'Unable to find "{kind}" that match label selector "{label_selector}", field selector '
-                f'"{text}": field label not supported: {path}'
-            )
+            only = f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+            known = resource.custom or resource.field_selectors
+            raise bad_request(f"field label not supported: {path}" if known else only)
         terms.append((path, value, sign != "!="))
     return tuple(terms)

@@ -71,8 +71,16 @@ class Event:
     def line(self, kind: EventType) -> bytes:
         """The watch line for this event, shared by all watchers that see it as `kind`."""
         if kind not in self._lines:
-            self._lines[kind] = b'{"type":"%s","object":%s}\n' % (kind.encode(), self.stored.document)
+            self._lines[kind] = b'{"type":"%s","object":%s}\n' % (kind.encode(), self.shown_as(kind).document)
         return self._lines[kind]
+
+    def shown_as(self, kind: EventType) -> Stored:
+        """What a watcher is shown: to one whose selector it left, an object is deleted as it last matched."""
+        if kind != "DELETED" or self.type == "DELETED" or self.previous is None:
+            return self.stored
+        metadata = {**self.previous.obj["metadata"], "resourceVersion": str(self.revision)}
+        obj = {**self.previous.obj, "metadata": metadata}
+        return Stored(self.resource, self.stored.key, obj, self.revision)
 
 
 class Watching(Protocol):

@@ -11,7 +11,6 @@ from simulator.resources import NAMESPACES, PODS, SERVICES, VIRTUAL_MACHINES, Re
 from simulator.types import Json
 
 LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-SERVICE_LABEL = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
 SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
 LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
@@ -27,11 +26,6 @@ SUBDOMAIN_TEXT = (
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
-SERVICE_TEXT = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
 QUALIFIED_TEXT = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
@@ -42,6 +36,12 @@ VALUE_TEXT = (
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
+OWNER_FIELDS = (
+    ("apiVersion", "version must not be empty"),
+    ("kind", "must not be empty"),
+    ("name", "must not be empty"),
+    ("uid", "must not be empty"),
+)
 RUN_STRATEGIES = ("Halted", "Manual", "Always", "RerunOnFailure", "Once", "WaitAsReceiver")
 
 
@@ -50,6 +50,7 @@ def metadata(resource: Resource, meta: Json) -> list[Json]:
         *_name(resource, meta["name"]),
         *_labels(meta.get("labels") or {}, "metadata.labels"),
         *_annotations(meta.get("annotations") or {}),
+        *_owners(meta.get("ownerReferences") or []),
         *_finalizers(meta.get("finalizers") or []),
     ]
 
@@ -112,10 +113,8 @@ def _domain(domain: Json) -> list[Json]:
 
 
 def _name(resource: Resource, name: str) -> list[Json]:
-    if resource is NAMESPACES:
+    if resource in (NAMESPACES, SERVICES):
         return _dns(name, LABEL, 63, LABEL_TEXT)
-    if resource is SERVICES:
-        return _dns(name, SERVICE_LABEL, 63, SERVICE_TEXT)
     return _dns(name, SUBDOMAIN, 253, SUBDOMAIN_TEXT)
 
 
@@ -152,12 +151,23 @@ def _annotations(annotations: Json) -> list[Json]:
 def _finalizers(finalizers: list[str]) -> list[Json]:
     known = {"orphan", "foregroundDeletion", "kubernetes"}
     found = []
-    for name in finalizers:
-        if name in known:
-            continue
+    for index, name in enumerate(finalizers):
+        field = f"metadata.finalizers[{index}]"
         if not _is_qualified(name):
-            message = f'Invalid value: "{name}": {QUALIFIED_TEXT}'
-            found.append(cause("FieldValueInvalid", message, "metadata.finalizers"))
+            found.append(cause("FieldValueInvalid", f'Invalid value: "{name}": {QUALIFIED_TEXT}', field))
+        elif "/" not in name and name not in known:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            found.append(cause("FieldValueInvalid", f'Invalid value: "{name}": {text}', field))
+    return found
+
+
+def _owners(owners: list[Json]) -> list[Json]:
+    found = []
+    for field, text in OWNER_FIELDS:
+        for owner in owners:
+            if not owner.get(field):
+                message = f'Invalid value: "": {text}'
+                found.append(cause("FieldValueInvalid", message, f"metadata.ownerReferences.{field}"))
     return found
 
 

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Callable
 import orjson
 
 from simulator import present, reads
-from simulator.errors import StatusError, bad_request, failure
+from simulator.errors import StatusError, cause, failure, invalid
 from simulator.request import Request
 from simulator.selectors import Selector
 from simulator.settings import Settings
-from simulator.store import Collection, Event, Store, Stored
+from simulator.store import Collection, Event, EventType, Store, Stored
 
 BACKLOG = 100_000
 END_OF_INITIAL = "k8s.io/initial-events-end"
@@ -33,16 +33,22 @@ class Watcher:
     """One open watch: lines ready to send, in order."""
 
     def __init__(
-        self, collection: Collection, namespace: str, selector: Selector, line: Callable[[Event, str], bytes]
+        self,
+        collection: Collection,
+        namespace: str,
+        selector: Selector,
+        line: Callable[[Event, EventType], bytes],
+        after: int,
     ) -> None:
         self.lines: deque[bytes] = deque()
-        self.sent_revision = 0
         self.wake = asyncio.Event()
         self.closed = False
         self._collection = collection
         self._namespace = namespace
         self._selector = selector
         self._line = line
+        self._after = after
+        """Only what is newer is sent, even if the server has yet to get there."""
         collection.watchers.setdefault(namespace, set()).add(self)
 
     def offer(self, event: Event) -> None:
@@ -65,8 +71,8 @@ class Watcher:
             if not members:
                 del self._collection.watchers[self._namespace]
 
-    def _seen_as(self, event: Event) -> str | None:
-        if self._namespace and event.stored.key[0] != self._namespace:
+    def _seen_as(self, event: Event) -> EventType | None:
+        if event.revision <= self._after or (self._namespace and event.stored.key[0] != self._namespace):
             return None
         if not self._selector:
             return event.type
@@ -97,12 +103,13 @@ class Watches:
         collection = self._store.collections[resource]
         shape = present.form(request.accept)
         initial, revision = self._initial(request, collection, selector)
-        watcher = Watcher(collection, request.namespace, selector, present.liner(shape))
         line = present.liner(shape)
+        watcher = Watcher(collection, request.namespace, selector, line, after=revision or 0)
         for stored in initial:
             watcher.lines.append(line(Event("ADDED", stored.revision, stored, None), "ADDED"))
         if request.flag("sendInitialEvents"):
-            watcher.lines.append(_bookmark(request, self._store.revision, end=True))
+            if request.flag("allowWatchBookmarks"):
+                watcher.lines.append(_bookmark(request, self._store.revision, end=True))
         elif revision is not None:
             for event in collection.since(revision):
                 watcher.offer(event)
@@ -140,19 +147,15 @@ class Watches:
 
     def _initial(self, request: Request, collection: Collection, selector: Selector) -> tuple[list[Stored], int | None]:
         """(objects to send as ADDED, revision after which history is replayed)."""
-        revision = reads.revision_of(request)
+        revision = _revision(request)
         if request.flag("sendInitialEvents"):
             if request.query.get("resourceVersionMatch") != "NotOlderThan":
-                raise _watch_list_refused(
-                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-                )
-            if not request.flag("allowWatchBookmarks"):
-                raise _watch_list_refused("sendInitialEvents requires setting allowWatchBookmarks")
-            reads.require_reached(self._store, revision or 0)
+                text = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+                found = [cause("FieldValueForbidden", text, "resourceVersionMatch")]
+                raise invalid("meta.k8s.io", "ListOptions", "", found)
             return list(collection.select(request.namespace, selector)), None
         if not revision:
             return list(collection.select(request.namespace, selector)), None
-        reads.require_reached(self._store, revision)
         if revision < collection.floor:
             raise HistoryGone(revision, collection.floor)
         return [], revision
@@ -164,7 +167,7 @@ def error_line(status: dict[str, object]) -> bytes:
 
 def _bookmark(request: Request, revision: int, end: bool = False) -> bytes:
     resource = request.target
-    metadata: dict[str, object] = {"resourceVersion": str(revision), "creationTimestamp": None}
+    metadata: dict[str, object] = {"resourceVersion": str(revision)}
     if end:
         metadata["annotations"] = {END_OF_INITIAL: "true"}
     obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
@@ -179,8 +182,11 @@ def _bookmark(request: Request, revision: int, end: bool = False) -> bytes:
     return b'{"type":"BOOKMARK","object":%s}\n' % orjson.dumps(obj)
 
 
-def _watch_list_refused(message: str) -> StatusError:
-    return bad_request(f'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: {message}')
+def _revision(request: Request) -> int | None:
+    try:
+        return reads.revision_of(request)
+    except StatusError as error:
+        raise StatusError(500, "", str(error).partition(": ")[2]) from None
 
 
 async def _wait(wake: asyncio.Event, seconds: float) -> None:

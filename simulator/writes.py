@@ -102,9 +102,10 @@ class Writes:
                 after = patch.merge(before, _object(body))
             case "application/strategic-merge-patch+json" if not resource.custom:
                 after = patch.strategic(before, _object(body), resource.plural)
-            case kind:
+            case _:
                 text = f"the body of the request was in an unknown format - accepted media types include: {MEDIA_TYPES}"
-                raise StatusError(415, "UnsupportedMediaType", f"{text} (got {kind})")
+                message = text if resource.custom else "415: Unsupported Media Type"
+                raise StatusError(415, "UnsupportedMediaType", message, None if resource.custom else {})
         obj = _decoded(resource, after)
         _place(request, obj)
         return self._replace(request, live, obj)
@@ -115,8 +116,12 @@ class Writes:
         if not manager:
             text = "Required value: is required for apply patch"
             raise invalid("meta.k8s.io", "PatchOptions", "", [cause("FieldValueRequired", text, "fieldManager")])
-        applied = _decoded(resource, _object(request.json()))
-        if applied["metadata"].get("managedFields") is not None:
+        body = _object(request.json())
+        if not body.get("apiVersion") or not body.get("kind"):
+            version = str(body.get("apiVersion", "/"))
+            raise bad_request(f"invalid object type: {version}, Kind={body.get('kind', '')}")
+        applied = _decoded(resource, body)
+        if applied["metadata"].pop("managedFields", None):
             raise bad_request("metadata.managedFields must be nil")
         _place(request, applied)
         applied["metadata"].setdefault("name", request.name)
@@ -150,6 +155,8 @@ class Writes:
             else:
                 metadata.pop(field, None)
         defaults.canonical(resource, new)
+        defaults.fill_status(resource, new)
+        _without_empty(metadata)
         _no_new_finalizers(resource, live.obj, metadata)
         self._admission.check(resource, new)
         if resource is PODS and not subresource:
@@ -166,6 +173,7 @@ class Writes:
 
     def _commit(self, resource: Resource, obj: Json, dry_run: bool) -> Stored:
         key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        _without_empty(obj["metadata"])
         if dry_run:
             return Stored(resource, key, obj, 0)
         if _may_go(resource, obj):
@@ -187,7 +195,11 @@ class Writes:
             found = [cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")] * 2
             raise invalid(resource.group, resource.kind, live.key[1], found)
         if uid and uid != live.uid:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
+            place = f"/registry/{resource.plural}/{'/'.join(filter(None, live.key))}"
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: "
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live.uid}"
+            )
             raise conflict(resource.group, resource.plural, live.key[1], why)
         if revision and revision != live.obj["metadata"]["resourceVersion"]:
             raise stale(resource.group, resource.plural, live.key[1])
@@ -198,13 +210,48 @@ def _decoded(resource: Resource, body: Json) -> Json:
     obj = dict(body)
     kind, version = obj.pop("kind", None), obj.pop("apiVersion", None)
     if kind not in (None, resource.kind) or version not in (None, resource.api_version):
-        version, kind = version or resource.api_version, kind or resource.kind
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: unknown conversion')
+        raise bad_request(_wrong_kind(resource, str(version or resource.api_version), str(kind or resource.kind)))
     metadata = obj.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}')
-    obj["metadata"] = {name: value for name, value in (metadata or {}).items() if value not in (None, {}, [], "")}
+    obj["metadata"] = {name: value for name, value in (metadata or {}).items() if value is not None}
+    _require_text(resource, obj["metadata"])
     return obj
+
+
+def _wrong_kind(resource: Resource, version: str, kind: str) -> str:
+    if resource.custom and version != resource.api_version:
+        return (
+            f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
+        )
+    conversion = f"converting ({version}.{kind}) to (core.{resource.kind}): unknown conversion"
+    return f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {conversion}'
+
+
+def _require_text(resource: Resource, metadata: Json) -> None:
+    """Names, labels and annotations are text; anything else cannot be decoded."""
+    for field in ("name", "generateName", "namespace", "uid", "resourceVersion"):
+        if not isinstance(metadata.get(field, ""), str):
+            raise _undecodable(resource, metadata[field], field, "string")
+    for field in ("labels", "annotations"):
+        values = metadata.get(field, {})
+        if not isinstance(values, dict):
+            raise _undecodable(resource, values, field, "map[string]string")
+        for value in values.values():
+            if not isinstance(value, str):
+                raise _undecodable(resource, value, field, "string")
+    for field, kind in (("finalizers", "string"), ("ownerReferences", "v1.OwnerReference")):
+        if not isinstance(metadata.get(field, []), list):
+            raise _undecodable(resource, metadata[field], field, f"[]{kind}")
+
+
+def _undecodable(resource: Resource, value: object, field: str, kind: str) -> StatusError:
+    names = {bool: "bool", int: "number", float: "number", dict: "object", list: "array", str: "string"}
+    given = names.get(type(value), "value")
+    text = f"json: cannot unmarshal {given} into Go struct field ObjectMeta.metadata.{field} of type {kind}"
+    return bad_request(
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {text}'
+    )
 
 
 def _place(request: Request, obj: Json) -> None:
@@ -254,7 +301,7 @@ def _no_new_finalizers(resource: Resource, live: Json, metadata: Json) -> None:
             "Forbidden: no new finalizers can be added if the object is being deleted, "
             f"found new finalizers []string{{{shown}}}"
         )
-        found = [cause("FieldValueForbidden", text, "metadata.finalizers")]
+        found = [cause("FieldValueForbidden", text, "metadata.finalizers")] * 2
         raise invalid(resource.group, resource.kind, metadata["name"], found)
 
 
@@ -291,8 +338,15 @@ def _timeless(obj: Json) -> Json:
 
 def _object(body: object) -> Json:
     if not isinstance(body, dict):
-        raise bad_request("error decoding patch: expected an object")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
+        )
     return body
+
+
+def _without_empty(metadata: Json) -> None:
+    for field in [name for name, value in metadata.items() if value in ({}, [], "")]:
+        del metadata[field]
 
 
 def _private(obj: Json) -> Json:
