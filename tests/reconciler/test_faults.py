@@ -18,11 +18,11 @@ def name(prefix: str) -> str:
     return f"{prefix}{uuid.uuid4().hex[:6]}"
 
 
-@pytest.mark.parametrize("kind", ["429", "500", "503", "reset_before", "reset_after", "truncated", "409"])
-async def test_faulty_changes_converge(world: World, kind: str) -> None:
+@pytest.mark.parametrize("fault", ["429", "500", "503", "reset_before", "reset_after", "truncated", "409"])
+async def test_faulty_changes_converge(world: World, fault: str) -> None:
     for verb in CHANGES:
-        more = {"retry_after": 0} if kind == "429" else {}
-        await world.kubernetes.fault(kind=kind, verb=verb, probability=0.3, count=6, seed=7, **more)
+        more = {"retry_after": 0} if fault == "429" else {}
+        await world.kubernetes.fault(kind=fault, verb=verb, probability=0.3, count=6, seed=7, **more)
     clusters = [await world.create(name("c"), count=4), await world.create(name("v"), kind="vm", count=2)]
     for cluster_id in clusters:
         await world.phase(cluster_id, "running", seconds=60)
@@ -36,9 +36,9 @@ async def test_faulty_changes_converge(world: World, kind: str) -> None:
     assert await world.used() == (Amounts(), Amounts())
 
 
-@pytest.mark.parametrize("kind", ["watch_drop", "watch_410", "watch_duplicate", "watch_reorder", "stale_list"])
-async def test_faulty_watches_converge(world: World, kind: str) -> None:
-    await world.kubernetes.fault(kind=kind, probability=0.5, count=50, seed=3, after=2)
+@pytest.mark.parametrize("fault", ["watch_drop", "watch_410", "watch_duplicate", "watch_reorder", "stale_list"])
+async def test_faulty_watches_converge(world: World, fault: str) -> None:
+    await world.kubernetes.fault(kind=fault, probability=0.5, count=50, seed=3, after=2)
     cluster_id = await world.create(name("w"), count=6)
     await world.phase(cluster_id, "running", seconds=40)
     for verb in (Do.STOP, Do.START):

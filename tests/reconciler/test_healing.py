@@ -158,13 +158,13 @@ async def test_a_pod_of_our_name_that_is_not_ours(still_world: World, monkeypatc
         assert (await world.kubernetes.pods(cluster.namespace))[0]["metadata"]["uid"] == before
 
 
-@pytest.mark.parametrize("kind", ["container", "vm"])
-async def test_what_dies_while_suspended_is_stopped_and_told(world: World, kind: str) -> None:
-    cluster_id = await world.create(name("s"), kind=kind)
+@pytest.mark.parametrize("instance_type", ["container", "vm"])
+async def test_what_dies_while_suspended_is_stopped_and_told(world: World, instance_type: str) -> None:
+    cluster_id = await world.create(name("s"), kind=instance_type)
     cluster = await world.phase(cluster_id, "running")
     await world.ended(await world.operate(cluster_id, Do.SUSPEND))
-    noun = "v1/namespaces/{}/pods" if kind == "container" else "kubevirt.io/v1/namespaces/{}/virtualmachines"
-    path = ("/api/" if kind == "container" else "/apis/") + noun.format(cluster.namespace)
+    noun = "v1/namespaces/{}/pods" if instance_type == "container" else "kubevirt.io/v1/namespaces/{}/virtualmachines"
+    path = ("/api/" if instance_type == "container" else "/apis/") + noun.format(cluster.namespace)
     found = (await world.kubernetes.request("GET", path))["items"][0]["metadata"]["name"]
     await world.kubernetes.request("DELETE", f"{path}/{found}", {"gracePeriodSeconds": 0})
     instance = await world.status(cluster_id, "stopped")

@@ -9,12 +9,12 @@ from app.models import InstanceOperation as Do
 from app.rules.quota import Amounts
 from tests.reconciler.world import World
 
-KINDS = pytest.mark.parametrize("kind", ["container", "vm"])
+BOTH = pytest.mark.parametrize("instance_type", ["container", "vm"])
 
 
-@KINDS
-async def test_create_runs_and_delete_leaves_nothing(world: World, kind: str) -> None:
-    cluster_id = await world.create(f"a{uuid.uuid4().hex[:6]}", kind=kind, count=3)
+@BOTH
+async def test_create_runs_and_delete_leaves_nothing(world: World, instance_type: str) -> None:
+    cluster_id = await world.create(f"a{uuid.uuid4().hex[:6]}", kind=instance_type, count=3)
     cluster = await world.phase(cluster_id, "running")
     assert (cluster.ready_instances, cluster.reason, cluster.message) == (3, None, None)
     assert cluster.namespace_uid is not None
@@ -24,7 +24,7 @@ async def test_create_runs_and_delete_leaves_nothing(world: World, kind: str) ->
     pods = await world.kubernetes.pods(cluster.namespace)
     assert len(pods) == 3
     labels = pods[0]["metadata"]["labels"]
-    assert (labels["managed-by"], labels["instance-type"]) == ("cmp", kind)
+    assert (labels["managed-by"], labels["instance-type"]) == ("cmp", instance_type)
 
     operation = await world.ended(await world.delete(cluster_id))
     assert (operation.status, operation.done) == ("succeeded", operation.total)
@@ -39,9 +39,9 @@ async def test_create_runs_and_delete_leaves_nothing(world: World, kind: str) ->
     assert world.commits > 0
 
 
-@KINDS
-async def test_operations(world: World, kind: str) -> None:
-    cluster_id = await world.create(f"o{uuid.uuid4().hex[:6]}", kind=kind, count=2)
+@BOTH
+async def test_operations(world: World, instance_type: str) -> None:
+    cluster_id = await world.create(f"o{uuid.uuid4().hex[:6]}", kind=instance_type, count=2)
     await world.phase(cluster_id, "running")
     for verb, status in (
         (Do.STOP, "stopped"),

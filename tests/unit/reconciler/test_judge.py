@@ -21,9 +21,9 @@ from tests.unit.reconciler.rows import NOTHING, NOW, cluster, instance, later, o
 S = InstanceStatus
 
 
-def said(wanted: Wanted, status: S, observed: Observed | None, kind: str = "container", **more: object) -> str:
+def said(wanted: Wanted, status: S, observed: Observed | None, **more: object) -> str:
     """The status that an instance is given."""
-    row = cluster(instance_type=kind)
+    row = cluster()
     one = instance(row, wanted=wanted, status=status, **more)
     verdict = judge(picture(row, [one], [observed]), NOTHING, NOW)
     return str(verdict.instances.get(one.id, {}).get("status", one.status))

@@ -49,11 +49,11 @@ TABLE: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
 WISHES = (Wanted.RUNNING, Wanted.STOPPED, Wanted.SUSPENDED, Wanted.ABSENT)
 
 
-@pytest.mark.parametrize("kind", list(InstanceType))
+@pytest.mark.parametrize("instance_type", list(InstanceType))
 @pytest.mark.parametrize("view", TABLE)
 @pytest.mark.parametrize("wanted", WISHES)
-def test_the_table(kind: InstanceType, view: str, wanted: Wanted) -> None:
-    kept = INSTANCE_TYPES[kind].kept_when_stopped
+def test_the_table(instance_type: InstanceType, view: str, wanted: Wanted) -> None:
+    kept = INSTANCE_TYPES[instance_type].kept_when_stopped
     expected = TABLE[view][WISHES.index(wanted)]
     if expected is not None and expected.startswith("kept:"):
         expected = expected.removeprefix("kept:") if kept else None
@@ -103,7 +103,7 @@ def test_what_was_done_and_does_not_show_yet_is_not_done_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "view", "expected"),
+    ("instance_type", "view", "expected"),
     [
         ("container", "running", "delete"),
         ("container", "suspended", "delete"),
@@ -115,8 +115,8 @@ def test_what_was_done_and_does_not_show_yet_is_not_done_again() -> None:
         ("vm", "absent", NamespaceStep.RELEASE),
     ],
 )
-def test_deletion_takes_instances_first(kind: str, view: str, expected: str | None) -> None:
-    row = cluster(phase=ClusterPhase.DELETING, instance_type=kind)
+def test_deletion_takes_instances_first(instance_type: str, view: str, expected: str | None) -> None:
+    row = cluster(phase=ClusterPhase.DELETING, instance_type=instance_type)
     one = instance(row, wanted=Wanted.ABSENT, status=S.DELETING)
     for namespace in (OURS, None, NamespaceState("ns-1", terminating=True)):
         found = plan(picture(row, [one], [VIEWS[view]], namespace=namespace))
