@@ -21,7 +21,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from app import migrations, telemetry, worker
 from app.database import Database, SqliteInUse
 from app.errors import CmpError
-from app.k8s_service import KubeTarget
+from app.k8s_service import BadTarget, KubeTarget
 from app.routers import clusters, events, health, instances, middleware, openapi, operations, problems, users
 from app.routers.deps import State
 from app.services import users as user_service
@@ -87,6 +87,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
                 worker.running(settings, state.database, target, on_commit=state.broadcaster.wake)
             )
             state.nudge = reconciler.nudge
+            state.kubernetes = reconciler.kubernetes
         yield
 
 
@@ -118,7 +119,7 @@ def main() -> None:
     telemetry.configure(settings.log_level, settings.log_format)
     try:
         asyncio.run(serve(settings))
-    except (SqliteInUse, CmpError, _CannotStart, ValueError) as error:
+    except (SqliteInUse, BadTarget, CmpError, _CannotStart, ValueError) as error:
         sys.exit(f"CMP cannot start: {error}")
 
 
@@ -161,22 +162,16 @@ def _keep(path: Path, token: str) -> None:
 @asynccontextmanager
 async def _kubernetes(settings: Settings) -> AsyncIterator[KubeTarget]:
     """Which Kubernetes CMP_KUBERNETES means; starts the simulator when it means that."""
-    wanted = settings.kubernetes
-    if wanted == "auto":
-        wanted = "in-cluster" if "KUBERNETES_SERVICE_HOST" in os.environ else "simulator"
-    if wanted == "in-cluster":
-        yield KubeTarget.in_cluster()
-    elif wanted == "kubeconfig":
-        yield KubeTarget.kubeconfig(None)
-    elif wanted.startswith(("http://", "https://")):
-        yield KubeTarget.url(wanted)
-    elif wanted != "simulator":
-        if not Path(wanted).is_file():
-            raise _CannotStart(f"CMP_KUBERNETES: {wanted} is not a file, and none of the words it could be.")
-        yield KubeTarget.kubeconfig(wanted)
-    else:
-        async with _simulator(settings.data_dir) as url:
-            yield KubeTarget.url(url)
+    if not _means_simulator(settings):
+        yield worker.target_of(settings)
+        return
+    async with _simulator(settings.data_dir) as url:
+        yield KubeTarget.url(url)
+
+
+def _means_simulator(settings: Settings) -> bool:
+    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    return settings.kubernetes == "simulator" or (settings.kubernetes == "auto" and not in_cluster)
 
 
 @asynccontextmanager
@@ -232,7 +227,7 @@ def _say(settings: Settings, state: State, listening: socket.socket) -> None:
     lines = [
         f"CMP {telemetry.VERSION} serves {url}  (API description: {url}/docs)",
         f"  database    {state.database.describe()}",
-        f"  kubernetes  {_kubernetes_words(settings)}",
+        f"  kubernetes  {_kubernetes_words(settings, state.kubernetes)}",
         f"  worker      {settings.worker}",
     ]
     if token.exists():
@@ -243,15 +238,15 @@ def _say(settings: Settings, state: State, listening: socket.socket) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _kubernetes_words(settings: Settings) -> str:
+def _kubernetes_words(settings: Settings, description: str) -> str:
     if settings.worker == "separate":
         return "left to the workers: python -m app.worker"
-    if settings.kubernetes in ("auto", "simulator") and "KUBERNETES_SERVICE_HOST" not in os.environ:
-        return (
-            "THE SIMULATOR: no container runs and no machine boots. Set CMP_KUBERNETES to use a real cluster.\n"
-            f"              kubectl --kubeconfig {settings.data_dir / 'simulator.kubeconfig'} get pods -A"
-        )
-    return settings.kubernetes
+    if not _means_simulator(settings):
+        return description
+    return (
+        "THE SIMULATOR: no container runs and no machine boots. Set CMP_KUBERNETES to use a real cluster.\n"
+        f"              kubectl --kubeconfig {settings.data_dir / 'simulator.kubeconfig'} get pods -A"
+    )
 
 
 if __name__ == "__main__":

@@ -65,6 +65,11 @@ class Reconciler:
         return self.loop.healthy()
 
     @property
+    def kubernetes(self) -> str:
+        """Which Kubernetes: where it is, or the kubeconfig's context."""
+        return self._service.description
+
+    @property
     def kubernetes_error(self) -> str | None:
         """Why Kubernetes cannot be reached at present, if so."""
         return self._kubernetes_error

@@ -17,7 +17,7 @@ from app import auth, telemetry
 from app.database import Database, Session
 from app.errors import Invalid, KeyReused, Stale
 from app.routers.wire import Json, encode, matches
-from app.rules import cursors
+from app.rules import cursors, naming
 from app.rules.access import Viewer
 from app.services.events import Broadcaster
 from app.settings import Settings
@@ -37,7 +37,8 @@ class State:
     broadcaster: Broadcaster
     cursor_secret: bytes = b""
     nudge: Callable[[uuid.UUID], None] = lambda _cluster_id: None
-    reconciler_problem: Callable[[], str | None] = lambda: None
+    kubernetes: str = ""
+    """Which one the embedded worker uses."""
 
 
 def state_of(request: Request) -> State:
@@ -94,11 +95,10 @@ def request_id() -> str:
 
 
 def key_of(text: str) -> uuid.UUID | str:
-    """An id if it reads as one, else a name."""
-    try:
+    """An id if it reads as one, else a name; what can be no name becomes the empty one, which nobody has."""
+    if naming.reads_as_id(text):
         return uuid.UUID(text)
-    except ValueError:
-        return text
+    return text if re.fullmatch(naming.SEARCH_PATTERN, text) else ""
 
 
 def page_request(state: State, scope: str, query: PageQuery, sort: str) -> PageRequest:
