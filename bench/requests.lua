@@ -1,0 +1,29 @@
+-- What wrk sends. Arguments: list or create, a file of tokens, a prefix for unique names, milliseconds between requests.
+
+local sent = 0
+local tokens, requests = {}, {}
+local kind, prefix
+
+function init(args)
+  kind, prefix = args[1], args[3]
+  for token in io.lines(args[2]) do
+    tokens[#tokens + 1] = "Bearer " .. token
+    requests[#requests + 1] = wrk.format("GET", "/api/v1/clusters/?limit=20", { Authorization = tokens[#tokens] })
+  end
+  local pause = tonumber(args[4])
+  if pause > 0 then
+    delay = function() return pause end
+  end
+end
+
+function request()
+  sent = sent + 1
+  local tenant = sent % #tokens + 1
+  if kind == "list" then
+    return requests[tenant]
+  end
+  local body = '{"name":"' .. prefix .. sent .. '","instance_type":"container","cpu_per_instance":0.5,'
+    .. '"memory_per_instance":512,"instance_count":3,"image":"nginx:latest","labels":{"team":"blue"}}'
+  return wrk.format("POST", "/api/v1/clusters/",
+    { Authorization = tokens[tenant], ["Content-Type"] = "application/json" }, body)
+end
