@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
@@ -118,7 +119,8 @@ def main() -> None:
     settings = Settings()
     telemetry.configure(settings.log_level, settings.log_format)
     try:
-        asyncio.run(serve(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
     except (SqliteInUse, BadTarget, CmpError, _CannotStart, ValueError) as error:
         sys.exit(f"CMP cannot start: {error}")
 
@@ -213,11 +215,14 @@ async def _task(work: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return socket.create_server((settings.host, settings.port), backlog=2048)
+        listening = socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as error:
         raise _CannotStart(
             f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}). Set CMP_HOST or CMP_PORT."
         ) from error
+    # Connections inherit it. An answer is two writes, and the second would wait 40 ms for the first's acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _say(settings: Settings, state: State, listening: socket.socket) -> None:
