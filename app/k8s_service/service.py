@@ -200,7 +200,7 @@ class KubernetesService:
             except Refusal as error:
                 if error.reason != "AlreadyExists":
                     raise
-                await self._own_object(spec, call)
+                _must_stay(await self._own_object(spec, call))
 
     async def _apply(self, spec: InstanceSpec, call: KubeCall) -> None:
         """Server-side apply would take over whatever has the name, so it is bound to a uid, and making is a create."""
@@ -220,6 +220,7 @@ class KubernetesService:
                 kind = KINDS[call.kind]
                 answer = await self._client.apply(kind, spec.cluster.namespace, call.name, body, FIELD_MANAGER)
         self._caches[call.kind].absorb(answer)
+        _must_stay(answer)
 
     async def _made(self, spec: InstanceSpec, call: KubeCall) -> None:
         for delay in (*_ACCOUNT_DELAYS, None):
@@ -293,8 +294,6 @@ class KubernetesService:
         if not _is_ours(spec, obj):
             raise ForeignObject(f"something that CMP did not make is called {call.name}")
         self._caches[call.kind].absorb(obj)
-        if "deletionTimestamp" in obj["metadata"]:
-            raise Raced(f"{call.name} is still being deleted")
         return obj
 
     async def _live(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
@@ -353,6 +352,11 @@ def _is_ours(spec: InstanceSpec, obj: Mapping[str, Any]) -> bool:
     labels = obj["metadata"].get("labels") or {}
     proof = {INSTALLATION: spec.cluster.installation_id, CLUSTER: spec.cluster.cluster_id, INSTANCE: spec.instance_id}
     return all(labels.get(key) == value for key, value in proof.items())
+
+
+def _must_stay(obj: Mapping[str, Any]) -> None:
+    if "deletionTimestamp" in obj["metadata"]:
+        raise Raced(f"{obj['metadata']['name']} is still being deleted")
 
 
 def _settled(cluster: ClusterRef, obj: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:

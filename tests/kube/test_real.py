@@ -2,18 +2,21 @@
 they do against the simulator.
 """
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.errors import Unavailable
 from app.k8s_service import ForeignNamespace, KubeTarget, Raced
 from app.kube.client import KubeClient
 from app.kube.errors import Refusal
 from app.kube.kinds import KINDS, NAMESPACE, Kind
 from app.models import InstanceOperation, InstanceStatus, InstanceType
 from app.rules import units
+from testbed.kubernetes import ControlPlane
 from tests.kube.conftest import again, instance, serviced
 
 GOLDEN = sorted((Path(__file__).parents[1] / "unit" / "instance_types" / "golden").glob("*.json"))
@@ -73,6 +76,56 @@ async def test_a_container_from_create_to_delete(real: KubeTarget) -> None:
         assert await rig.service.namespace_state(cluster) is None
 
 
+async def test_no_more_rights_than_these_are_needed(control_plane: ControlPlane) -> None:
+    """Nodes and node agents may stay hidden; then nobody can say that a node is silent or that a Pod can be frozen."""
+    rules = [
+        _rule("", ["namespaces", "pods"], "get list watch create patch delete"),
+        _rule("kubevirt.io", ["virtualmachines"], "get list watch create patch delete"),
+        _rule("kubevirt.io", ["virtualmachineinstances"], "get list watch"),
+        _rule("subresources.kubevirt.io", ["virtualmachines/restart", "virtualmachines/stop"], "update"),
+        _rule("subresources.kubevirt.io", [f"virtualmachineinstances/{v}pause" for v in ("", "un")], "update"),
+    ]
+    restricted = KubeTarget.kubeconfig(control_plane.service_account("cmp-test", rules))
+    async with serviced(restricted) as rig:
+        cluster = rig.cluster()
+        uid = await rig.service.ensure_namespace(cluster)
+        spec, machine = instance(cluster), instance(cluster, 2, kind=InstanceType.VM)
+        await rig.service.apply(spec)
+        await rig.service.apply(machine)
+        await rig.service.apply(machine)
+        running = await rig.status(spec, InstanceStatus.RUNNING)
+        await rig.service.operate(InstanceOperation.SUSPEND, spec, running)
+        await rig.status(spec, InstanceStatus.SUSPENDING)
+        await rig.service.delete(spec, running)
+        await rig.gone(spec)
+        await rig.service.delete(machine, rig.service.observe(cluster).instances[machine.instance_id])
+        await rig.gone(machine)
+        await rig.service.delete_namespace(cluster, uid)
+        await rig.until(cluster, lambda seen: seen.namespace is None, seconds=60)
+
+
+async def test_an_api_server_that_is_killed_and_comes_back(real: KubeTarget, control_plane: ControlPlane) -> None:
+    async with serviced(real) as rig:
+        cluster = rig.cluster()
+        uid = await rig.service.ensure_namespace(cluster)
+        spec, late = instance(cluster), instance(cluster, 2)
+        await rig.service.apply(spec)
+        await rig.status(spec, InstanceStatus.RUNNING)
+        control_plane.kill_api_server()
+        try:
+            with pytest.raises(Unavailable):
+                await rig.service.check()
+            assert spec.instance_id in rig.service.observe(cluster).instances
+        finally:
+            await asyncio.to_thread(control_plane.start_api_server)
+        control_plane.kubectl("-n", cluster.namespace, "delete", "pod", spec.name, "--wait=false")
+        await rig.retried(lambda: rig.service.apply(late), Raced, Unavailable)
+        await rig.status(late, InstanceStatus.RUNNING, seconds=40)
+        await rig.gone(spec)
+        await rig.service.delete_namespace(cluster, uid)
+        await rig.until(cluster, lambda seen: seen.namespace is None, seconds=60)
+
+
 async def test_a_machine_is_applied_halted_and_deleted(real: KubeTarget) -> None:
     async with serviced(real) as rig:
         assert rig.service.has(InstanceType.VM) is None
@@ -108,6 +161,10 @@ async def test_a_namespace_that_was_there_before_is_untouched(real: KubeTarget) 
             await rig.service.apply(instance(rig.cluster()))
         await client.delete(NAMESPACE, None, cluster.namespace, made["metadata"]["uid"])
     await client.close()
+
+
+def _rule(group: str, resources: list[str], verbs: str) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs.split()}
 
 
 def _is_within(wanted: Any, kept: Any) -> None:

@@ -230,6 +230,24 @@ async def test_an_object_of_somebody_else_is_left_alone(
 
 
 @BOTH
+async def test_what_is_being_deleted_is_not_taken_up_again(
+    rig: Rig, raw: KubeClient, instance_type: InstanceType
+) -> None:
+    cluster = rig.cluster()
+    await rig.service.ensure_namespace(cluster)
+    spec = instance(cluster, kind=instance_type)
+    await rig.service.apply(spec)
+    held = {"metadata": {"finalizers": ["somebody.example/holds"]}}
+    await raw.merge(MAIN[instance_type], cluster.namespace, spec.name, held, "kubectl")
+    await rig.service.delete(spec, rig.service.observe(cluster).instances[spec.instance_id])
+    with pytest.raises(Raced):
+        await rig.service.apply(spec)
+    await rig.until(cluster, lambda seen: seen.instances[spec.instance_id].deleting)
+    with pytest.raises(Raced):
+        await rig.service.apply(spec)
+
+
+@BOTH
 async def test_a_delete_means_the_object_that_was_seen(rig: Rig, raw: KubeClient, instance_type: InstanceType) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
