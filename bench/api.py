@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import load, reference, report
@@ -31,10 +32,10 @@ _TITLES = {"cmp": "CMP", "reference": "reference"}
 
 def main() -> None:
     arguments = _arguments()
-    with _servers() as (urls, tokens, database):
-        _same_answers(urls, Path(tokens).read_text().split()[0])
-        rounds = list(_rounds(arguments, urls, tokens))
-    text = report.api(rounds, list(arguments.only), _REQUESTS, database, arguments.seconds)
+    with _servers() as running:
+        _same_answers(running)
+        rounds = list(_rounds(arguments, running))
+    text = report.api(rounds, list(arguments.only), _REQUESTS, running.database, arguments.seconds)
     print(text)
     if arguments.name:
         (_ROOT / "bench" / "results" / f"{arguments.name}.md").write_text(text)
@@ -49,9 +50,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """URLs and process ids by subject, a file of tokens, and which database it is."""
+
+    urls: dict[str, str]
+    pids: dict[str, int]
+    tokens: Path
+    database: str
+
+
 @contextmanager
-def _servers() -> Iterator[tuple[dict[str, str], str, str]]:
-    """The subjects' URLs, a file of tokens, and which database it is."""
+def _servers() -> Iterator[_Running]:
     with PostgreSQL() as server, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         url = server.create_database("bench")
@@ -75,7 +85,8 @@ def _servers() -> Iterator[tuple[dict[str, str], str, str]]:
             started.append(spawn("reference", program, folder))
             _wait(started[-1], ports["reference"])
             urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-            yield urls, str(tokens), f"PostgreSQL {server.version}"
+            pids = {process.name: process.pid for process in started}
+            yield _Running(urls, pids, tokens, f"PostgreSQL {server.version}")
         except Exception:
             print(*(process.tail() for process in started), sep="\n", file=sys.stderr)
             raise
@@ -97,10 +108,11 @@ def _wait(process: Process, port: int) -> None:
     process.wait_until(answers, 60)
 
 
-def _same_answers(urls: dict[str, str], token: str) -> None:
+def _same_answers(running: _Running) -> None:
     """The reference must read what CMP reads, or the ratio says nothing."""
+    token = running.tokens.read_text().split()[0]
     lists = []
-    for url in urls.values():
+    for url in running.urls.values():
         asked = urllib.request.Request(f"{url}/api/v1/clusters/?limit=20", headers={"Authorization": f"Bearer {token}"})
         with urllib.request.urlopen(asked, timeout=10) as answer:
             lists.append(json.load(answer)["items"])
@@ -108,20 +120,18 @@ def _same_answers(urls: dict[str, str], token: str) -> None:
         raise RuntimeError(f"CMP and the reference list different things:\n{lists[0][:1]}\n{lists[1][:1]}")
 
 
-def _rounds(
-    arguments: argparse.Namespace, urls: dict[str, str], tokens: str
-) -> Iterator[dict[tuple[str, str, bool], Shot]]:
+def _rounds(arguments: argparse.Namespace, running: _Running) -> Iterator[dict[tuple[str, str, bool], Shot]]:
     """One dict for each round, by request, subject, and whether it was gentle. The first, a warm-up, is thrown away."""
     for number in range(arguments.rounds + 1):
         shots: dict[tuple[str, str, bool], Shot] = {}
         seconds = arguments.seconds if number else 1.0
         for request in arguments.only:
             for gentle in (False, True):
-                for subject in random.sample(list(urls), len(urls)):
+                for subject in random.sample(list(running.urls), 2):
                     prefix = f"b{subject[0]}{number}{'g' if gentle else 'c'}-"
-                    words = [request, tokens, prefix, str(GENTLE_PAUSE if gentle else 0)]
+                    words = [request, str(running.tokens), prefix, str(GENTLE_PAUSE if gentle else 0)]
                     shots[request, subject, gentle] = load.shoot(
-                        urls[subject], 1 if gentle else CONNECTIONS, seconds, words
+                        running.urls[subject], running.pids[subject], 1 if gentle else CONNECTIONS, seconds, words
                     )
         if number:
             report.progress(number, shots, arguments.only)

@@ -23,6 +23,7 @@ def progress(number: int, shots: Round, requests: Sequence[str]) -> None:
     said = [
         f"{request} {shots[request, 'cmp', False].rate:.0f} ÷ {shots[request, 'reference', False].rate:.0f}"
         f" = {ratios([shots], request)[0]:.2f}"
+        f" (CPU {shots[request, 'cmp', False].cpu:.2f}, {shots[request, 'reference', False].cpu:.2f} ms)"
         for request in requests
     ]
     print(f"round {number}: {', '.join(said)}", flush=True)
@@ -45,14 +46,15 @@ def api(rounds: Sequence[Round], requests: Sequence[str], titles: Mapping[str, s
         "",
         f"On this machine ({os.cpu_count()} cores, {platform.machine()}, shared with other work):",
         "",
-        "| request | subject | per second | p50, p99 at that rate | p50, p99 of one client, 20 ms between requests |",
-        "|---|---|---|---|---|",
+        "| request | subject | per second | CPU each | p50, p99 at that rate | p50, p99 of one client, 20 ms apart |",
+        "|---|---|---|---|---|---|",
     ]
     for request in requests:
         for subject in ("cmp", "reference"):
             full, gentle = ([shots[request, subject, kind] for shots in rounds] for kind in (False, True))
-            rate = median(shot.rate for shot in full)
-            lines.append(f"| {titles[request]} | {subject} | {rate:,.0f} | {_latency(full)} | {_latency(gentle)} |")
+            rate, cpu = median(shot.rate for shot in full), median(shot.cpu for shot in full)
+            measured = f"{rate:,.0f} | {cpu:.2f} ms | {_latency(full)} | {_latency(gentle)}"
+            lines.append(f"| {titles[request]} | {subject} | {measured} |")
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     lines += ["", f"Python {platform.python_version()}, {packages}; {database}; {load.version()}.", ""]
     return "\n".join(lines)
