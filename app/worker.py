@@ -44,8 +44,8 @@ async def running(
             yield reconciler
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # What it died of, if it did, is in the log already.
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def target_of(settings: Settings) -> KubeTarget:
@@ -81,9 +81,14 @@ async def work(settings: Settings) -> None:
     try:
         if not await _migrated(database, stop):
             return
-        async with running(settings, database, target):
+        async with running(settings, database, target) as reconciler:
             print(f"CMP worker at work: database {database.describe()}", flush=True)
-            await stop.wait()
+            ends = [asyncio.create_task(event.wait()) for event in (stop, reconciler.ended)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+        if not stop.is_set():
+            raise Unavailable("The reconciler ended by itself; the log says why.")
     finally:
         await database.close()
 

@@ -30,7 +30,7 @@ _PRUNE_SECONDS = 3600.0
 
 
 class Reconciler:
-    """`nudge` and `healthy` are for the process that embeds it."""
+    """`nudge` and `healthy` are for the process that embeds it; `ended` is set when it works no more."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Reconciler:
         self._installation_id = installation_id
         self._worker_id = uuid.uuid4()
         self._kubernetes_error: str | None = None
+        self.ended = asyncio.Event()
         self._visitor = Visitor(
             database,
             service,
@@ -62,7 +63,7 @@ class Reconciler:
         self.loop.nudge(cluster_id)
 
     def healthy(self) -> bool:
-        return self.loop.healthy()
+        return self.loop.healthy() and not self.ended.is_set()
 
     @property
     def kubernetes(self) -> str:
@@ -88,7 +89,11 @@ class Reconciler:
                     (self._prune, _PRUNE_SECONDS),
                 ):
                     tasks.create_task(self._every(chore, _spread(seconds), first=_spread(seconds)), name=chore.__name__)
+        except BaseExceptionGroup:
+            log.critical("the reconciler ended", exc_info=True)
+            raise
         finally:
+            self.ended.set()
             await self._leave()
 
     async def _forget_the_dead(self) -> None:

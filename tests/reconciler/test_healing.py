@@ -27,7 +27,7 @@ async def test_a_deleted_pod_comes_back(world: World) -> None:
 
     async def told() -> bool:
         events = [e for e in await world.events(cluster_id) if e.kind == "instance.status"]
-        return any(e.status == "starting" and "gone from Kubernetes" in str(e.message) for e in events)
+        return any(e.status == "starting" and "deleted in Kubernetes" in str(e.message) for e in events)
 
     await world.until(replaced, "the new pod")
     await world.until(told, "the event")
@@ -171,6 +171,32 @@ async def test_what_dies_while_suspended_is_stopped_and_told(world: World, insta
     assert (instance.wanted, instance.reason) == ("stopped", "suspend_lost")
     assert (await world.ended(await world.operate(cluster_id, Do.START))).status == "succeeded"
     assert (await world.instances(cluster_id))[0].reason is None
+
+
+async def test_a_namespace_that_hangs_holds_its_quota_and_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster_id = await world.create(name("t"))
+    cluster = await world.phase(cluster_id, "running")
+    before = await world.used()
+    path = f"/api/v1/namespaces/{cluster.namespace}/configmaps"
+    await world.kubernetes.request("POST", path, {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}})
+    _impatient(monkeypatch, 1)
+    operation = await world.delete(cluster_id)
+
+    async def stuck() -> bool:
+        now = await world.cluster(cluster_id)
+        return now is not None and now.reason == "termination_stuck"
+
+    await world.until(stuck, "the reason", about=cluster_id)
+    assert await world.kubernetes.pods(cluster.namespace) == []
+    assert await world.used() == before
+    assert (await world.operation(operation)).status == "running"
+    await world.kubernetes.request(
+        "PATCH", f"{path}/held", {"metadata": {"finalizers": None}}, "application/merge-patch+json"
+    )
+    await world.gone(cluster_id)
+    assert await world.used() == (Amounts(), Amounts())
 
 
 async def _make_namespace(world: World, called: str, labels: dict[str, str]) -> None:

@@ -99,9 +99,9 @@ async def test_two_workers_never_visit_the_same_cluster_at_once(shared: World, m
                 await shared.gone(cluster_id, seconds=40)
     finally:
         await second.database.close()
-    assert len({worker for cluster in visits.values() for _, _, worker in cluster}) == 2
-    for cluster in visits.values():
-        ordered = sorted(cluster)
+    assert len({worker for intervals in visits.values() for _, _, worker in intervals}) == 2
+    for intervals in visits.values():
+        ordered = sorted(intervals)
         assert all(before[1] <= after[0] for before, after in itertools.pairwise(ordered))
     assert await shared.used() == (Amounts(), Amounts())
 

@@ -4,10 +4,10 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import sqlalchemy as sa
@@ -35,6 +35,7 @@ from app.services.clusters import ClusterWish
 from app.settings import Settings
 from app.store import platform
 
+T = TypeVar("T")
 QUOTA = Amounts(cpu=10_000_000, memory=4_000_000, instances=2000, clusters=50)
 
 
@@ -185,7 +186,13 @@ class World:
 
         await self.until(there, "its deletion", seconds, cluster_id)
 
-    async def until(self, question: Callable[[], Any], what: str, seconds: float = 20, about: Any = None) -> Any:
+    async def until(
+        self,
+        question: Callable[[], Awaitable[T | None]],
+        what: str,
+        seconds: float = 20,
+        about: uuid.UUID | None = None,
+    ) -> T:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if answer := await question():

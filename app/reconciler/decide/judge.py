@@ -27,6 +27,7 @@ from app.rules.reasons import EXPLANATIONS, explain
 _LOOK_AGAIN = 5.0
 _REFUSED_AGAIN = 10.0
 _DELETING_AGAIN = 2.0
+_STUCK_AGAIN = 30.0
 _NAMED = 5
 
 
@@ -72,7 +73,7 @@ def judge(picture: Picture, outcome: Outcome, now: datetime) -> Verdict:
         },
         operations=operations,
         stopped=tuple(i.id for i in picture.instances if _newly_stopped(i, rulings[i.id])),
-        next_visit=_next_visit(picture, outcome, rulings),
+        next_visit=_next_visit(picture, outcome, rulings, now),
     )
 
 
@@ -227,9 +228,7 @@ def _stuck(picture: Picture, outcome: Outcome, now: datetime) -> dict[str, Any]:
     if outcome.unavailable is not None:
         reason = Reason.KUBERNETES_UNAVAILABLE
         return {"reason": reason, "message": explain(reason, outcome.unavailable)}
-    asked = [op.created_at for op in picture.operations if op.kind == OperationKind.CLUSTER_DELETE]
-    since = max(asked, default=picture.cluster.updated_at)
-    if outcome.gone or seconds_since(since, now) < EXPLANATIONS[Reason.TERMINATION_STUCK].patience:
+    if outcome.gone or _deleting_for(picture, now) < EXPLANATIONS[Reason.TERMINATION_STUCK].patience:
         return {"reason": None, "message": None}
     detail = outcome.blocked.message if outcome.blocked is not None else None
     if detail is None and picture.namespace is not None:
@@ -237,18 +236,27 @@ def _stuck(picture: Picture, outcome: Outcome, now: datetime) -> dict[str, Any]:
     return {"reason": Reason.TERMINATION_STUCK, "message": explain(Reason.TERMINATION_STUCK, detail)}
 
 
-def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling]) -> float | None:
+def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], now: datetime) -> float | None:
+    """A lost event must not cost more than some seconds where something is under way, nor a stuck thing a busy loop."""
     if outcome.unfinished or outcome.gone_instances:
         return 0.0
     if outcome.raced:
         return 0.5
-    if picture.deleting or outcome.blocked is not None:
-        return _DELETING_AGAIN
+    if picture.deleting:
+        return min(_STUCK_AGAIN, max(_DELETING_AGAIN, _deleting_for(picture, now) / 10))
+    failed = any(r.failed for r in rulings.values())
+    if outcome.blocked is not None:
+        return _STUCK_AGAIN if failed else _DELETING_AGAIN
     waits = [min(r.left, _LOOK_AGAIN) for r in rulings.values() if r.left is not None and not r.settled]
     waits += [r.left for r in rulings.values() if r.left is not None and r.blame is not None]
-    waits += [_REFUSED_AGAIN] if outcome.refused else []
+    waits += [_STUCK_AGAIN if failed else _REFUSED_AGAIN] if outcome.refused else []
     waits += [_DELETING_AGAIN] if any(i.wanted == Wanted.ABSENT for i in picture.instances) else []
     return min(waits, default=None)
+
+
+def _deleting_for(picture: Picture, now: datetime) -> float:
+    asked = [op.created_at for op in picture.operations if op.kind == OperationKind.CLUSTER_DELETE]
+    return seconds_since(max(asked, default=picture.cluster.updated_at), now)
 
 
 def _is_as_wished(ruling: Ruling) -> bool:

@@ -20,7 +20,7 @@ _FAMILIES: Mapping[Reason | None, str] = {
     Reason.OUT_OF_MEMORY: "ending",
 }
 _REFUSALS = frozenset({Reason.QUOTA, Reason.REJECTED, Reason.CONFIGURATION, Reason.FOREIGN_OBJECT})
-_GONE_BY_ITSELF = "it was gone from Kubernetes and is made again"
+_DELETED_OUTSIDE = "It was deleted in Kubernetes, not by CMP, and is made again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,10 @@ def _running(picture: Picture, outcome: Outcome, instance: Instance, seen: Seen 
         shown = outcome.blocked.reason if outcome.blocked.reason in _REFUSALS else None
         return _Finding(meanwhile, reason=shown, detail=outcome.blocked.message, overdue=overdue)
     if seen is None:
-        gone = instance.status == InstanceStatus.RUNNING and instance.id not in picture.unseen
-        kept = instance.message if instance.message == _GONE_BY_ITSELF else None
-        return _Finding(meanwhile, detail=_GONE_BY_ITSELF if gone else kept)
+        return _Finding(meanwhile, detail=_healing(instance))
     if seen.deleting:
-        return _Finding(meanwhile, reason=_real(seen.reason), detail=seen.message, overdue=Reason.TERMINATION_STUCK)
+        detail = seen.message or _healing(instance)
+        return _Finding(meanwhile, reason=_real(seen.reason), detail=detail, overdue=Reason.TERMINATION_STUCK)
     if seen.lost:
         return _Finding(InstanceStatus.STARTING, reason=seen.reason or Reason.EVICTED, detail=seen.message)
     current = seen.incarnation is not None and seen.incarnation >= instance.incarnation
@@ -101,6 +100,12 @@ def _running(picture: Picture, outcome: Outcome, instance: Instance, seen: Seen 
     if not current or seen.status is InstanceStatus.RUNNING:
         return _Finding(meanwhile)
     return _Finding(meanwhile, reason=seen.reason, detail=seen.message)
+
+
+def _healing(instance: Instance) -> str | None:
+    """Said once it goes though it ran and nobody wished that, and until it runs again."""
+    ran = instance.status == InstanceStatus.RUNNING
+    return _DELETED_OUTSIDE if ran or instance.message == _DELETED_OUTSIDE else None
 
 
 def _stopped(picture: Picture, instance: Instance, seen: Seen | None) -> _Finding:

@@ -1,6 +1,7 @@
 """What is said: statuses, patience, phases and the ends of operations."""
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.unit.reconciler.rows import NOTHING, NOW, cluster, instance, later, o
 S = InstanceStatus
 
 
-def said(wanted: Wanted, status: S, observed: Observed | None, **more: object) -> str:
+def said(wanted: Wanted, status: S, observed: Observed | None, **more: Any) -> str:
     """The status that an instance is given."""
     row = cluster()
     one = instance(row, wanted=wanted, status=status, **more)
@@ -140,6 +141,16 @@ def test_a_kind_that_cannot_exist_fails_with_the_reason() -> None:
     assert (verdict.instances[one.id]["status"], verdict.instances[one.id]["reason"]) == ("failed", "configuration")
     assert "KubeVirt is not installed" in verdict.cluster["message"]
     assert verdict.operations[0].status is OperationStatus.FAILED
+
+
+def test_healing_is_told_until_it_runs() -> None:
+    row = cluster()
+    one = instance(row)
+    values = judge(picture(row, [one], unseen={one.id: Verb.APPLY}), NOTHING, NOW).instances[one.id]
+    assert "deleted in Kubernetes" in values["message"]
+    one.status, one.message, one.waiting_since = S.STARTING, values["message"], NOW
+    assert judge(picture(row, [one]), NOTHING, NOW).instances == {}
+    assert judge(picture(row, [one], [seen()]), NOTHING, NOW).instances[one.id]["message"] is None
 
 
 def test_suspend_lost() -> None:
