@@ -154,6 +154,7 @@ class Database:
                 server_settings=_POSTGRES_SETTINGS,
                 timeout=10,
                 init=_driver_connected,
+                reset=_nothing_to_reset,
             )
 
 
@@ -284,6 +285,13 @@ async def _driver_connected(connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(
             name, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
         )
+
+
+async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
+    """No statement of ours changes the session, so a returned connection needs no round trip to be as it was.
+
+    The driver has rolled back what was open before it calls this.
+    """
 
 
 def _session(engine: AsyncEngine) -> AsyncSession:

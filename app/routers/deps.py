@@ -41,16 +41,19 @@ class State:
     """Which one the embedded worker uses."""
 
 
-def state_of(request: Request) -> State:
+async def state_of(request: Request) -> State:
+    # Not a plain function: FastAPI would run it in a thread, for every request.
     state: State = request.app.state.cmp
     return state
 
 
-async def viewer_of(request: Request) -> Viewer:
-    return await auth.authenticate(state_of(request).database, request.headers.get("authorization"))
-
-
 CurrentState = Annotated[State, Depends(state_of)]
+
+
+async def viewer_of(request: Request, state: CurrentState) -> Viewer:
+    return await auth.authenticate(state.database, request.headers.get("authorization"))
+
+
 CurrentViewer = Annotated[Viewer, Depends(viewer_of)]
 IfMatch = Annotated[
     str | None, Header(description="An ETag: refuse unless this is still the current representation.", max_length=500)
