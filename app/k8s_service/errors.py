@@ -49,7 +49,7 @@ def translated(error: KubeError) -> CmpError:
         return _unavailable(str(error), 10.0)
     if error.code == 403:
         return _forbidden(error)
-    if error.code in (404, 409, 410):
+    if error.code in (404, 409, 410) or _meant_another(error):
         return Raced(error.message)
     if error.code == 401:
         return _unavailable("Kubernetes does not accept the credentials", 30.0)
@@ -61,6 +61,11 @@ def translated(error: KubeError) -> CmpError:
 def account_missing(error: Refusal) -> bool:
     """Right after its namespace was made: the default service account follows within moments."""
     return error.code == 403 and "serviceaccount" in error.message and "not found" in error.message
+
+
+def _meant_another(error: Refusal) -> bool:
+    """A patch bound to a uid met a namesake: an API server calls that an attempt to change the uid."""
+    return error.code == 422 and "metadata.uid" in error.message
 
 
 def _forbidden(error: Refusal) -> CmpError:

@@ -215,11 +215,13 @@ async def test_kubeconfig_with_a_token(tmp_path: Path) -> None:
         await client.close()
 
 
-async def test_kubeconfig_with_an_exec_plugin_that_has_a_new_token(tmp_path: Path) -> None:
+@pytest.mark.parametrize("expiry", ["", ',"expirationTimestamp":"2999-01-01T00:00:00Z"'])
+async def test_kubeconfig_with_an_exec_plugin_that_has_a_new_token(tmp_path: Path, expiry: str) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("first\nsecond\nthird\n")
     plugin = tmp_path / "plugin"
-    credential = '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s"}}'
+    status = f'{{"token":"%s"{expiry}}}'
+    credential = f'{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{status}}}'
     plugin.write_text(f"#!/bin/sh\nt=$(head -n1 {tokens}); sed -i 1d {tokens}; printf '{credential}' \"$t\"\n")
     plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
     user = {
@@ -274,6 +276,15 @@ async def test_lists_and_watches_say_who_we_are(tmp_path: Path) -> None:
         assert [orjson.loads(line) for line in lines] == [{"a": 1}, {"b": 2}]
         assert [asked.headers["Authorization"] for asked in server.asked] == ["Bearer first"] * 2
         await client.close()
+
+
+async def test_half_a_line_is_no_line(tmp_path: Path) -> None:
+    async with connected() as (server, client):
+        server.on("WATCH", "/api/v1/pods", streams(b'{"a":1}\n{"b"', then="end"))
+        lines = client.lines(POD, None, {"watch": "1"}, idle=5, total=5)
+        assert await anext(lines) == b'{"a":1}'
+        with pytest.raises(Unreachable, match="in the middle"):
+            await anext(lines)
 
 
 async def test_certificates_of_both_sides(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 import simulator
 from app.errors import Unavailable
 from app.instance_types.values import CLUSTER
-from app.k8s_service import InstanceSpec, KubeTarget, Observed, Raced, Refused
+from app.k8s_service import INSTANCE_TYPES, InstanceSpec, KubeTarget, Observed, Raced, Refused
 from app.kube.client import KubeClient
-from app.kube.kinds import POD
+from app.kube.errors import Refusal
+from app.kube.kinds import POD, VIRTUAL_MACHINE
 from app.models import InstanceOperation, InstanceStatus, InstanceType
 from tests.kube.conftest import LIMITS, TIMING, Rig, again, instance, serviced
 
@@ -122,6 +123,46 @@ async def test_history_forgotten_and_watches_closed(sim: simulator.Simulator) ->
         sim.watches.close_all()
         await rig.service.delete(spec, rig.service.observe(cluster).instances[spec.instance_id])
         await rig.gone(spec)
+
+
+async def test_what_we_remember_may_belong_to_somebody_else_by_now(rig: Rig, sim: simulator.Simulator) -> None:
+    """Our machine was replaced by a namesake, and our cache has not heard of it."""
+    cluster = rig.cluster()
+    await rig.service.ensure_namespace(cluster)
+    spec = instance(cluster, kind=InstanceType.VM)
+    await rig.service.apply(spec)
+    remembered = await rig.status(spec, InstanceStatus.RUNNING)
+    stalled = sim.faults.add({"kind": "watch_stall", "verb": "watch", "resource": "virtualmachines"})
+    sim.watches.close_all()
+    async with asyncio.timeout(10):
+        while not stalled.hits:  # noqa: ASYNC110 - it has no event of its own
+            await asyncio.sleep(0.01)
+    client = await KubeClient.connect(KubeTarget.url(sim.url))
+    try:
+        await client.delete(VIRTUAL_MACHINE, cluster.namespace, spec.name, str(remembered.uid))
+        body = INSTANCE_TYPES[InstanceType.VM].manifest(spec)
+        body["metadata"]["labels"] = {"app": "somebody-else"}
+        foreign = await _made(client, cluster.namespace, body)
+        assert rig.service.observe(cluster).instances[spec.instance_id].uid == remembered.uid
+        with pytest.raises(Raced):
+            await rig.service.operate(InstanceOperation.STOP, spec, remembered)
+        await rig.service.delete(spec, remembered)
+        after = await client.get(VIRTUAL_MACHINE, cluster.namespace, spec.name)
+        assert after["metadata"]["uid"] == foreign["metadata"]["uid"]
+        assert after["metadata"]["labels"] == {"app": "somebody-else"}
+        assert (after["spec"]["runStrategy"], "deletionTimestamp" in after["metadata"]) == ("Always", False)
+    finally:
+        await client.close()
+
+
+async def _made(client: KubeClient, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+    """As soon as the name is free."""
+    for _ in range(500):
+        try:
+            return await client.create(VIRTUAL_MACHINE, namespace, body, "kubectl")
+        except Refusal:
+            await asyncio.sleep(0.02)
+    pytest.fail("the name never became free")
 
 
 async def test_a_server_that_is_away_for_a_while(rig: Rig, sim: simulator.Simulator) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.errors import Unavailable
-from app.k8s_service import ForeignNamespace, KubeTarget, Raced
+from app.k8s_service import INSTANCE_TYPES, ForeignNamespace, KubeTarget, Raced
+from app.k8s_service.errors import translated
 from app.kube.client import KubeClient
 from app.kube.errors import Refusal
 from app.kube.kinds import KINDS, NAMESPACE, Kind
@@ -74,6 +75,31 @@ async def test_a_container_from_create_to_delete(real: KubeTarget) -> None:
         await rig.service.delete_namespace(cluster, uid)
         await rig.until(cluster, lambda seen: seen.namespace is None and not seen.instances, seconds=60)
         assert await rig.service.namespace_state(cluster) is None
+
+
+async def test_a_patch_bound_to_a_uid_reaches_nobody_else(real: KubeTarget) -> None:
+    client = await KubeClient.connect(real)
+    async with serviced(real) as rig:
+        cluster = rig.cluster()
+        uid = await rig.service.ensure_namespace(cluster)
+        for spec in (instance(cluster), instance(cluster, 2, kind=InstanceType.VM)):
+            kind = KINDS[INSTANCE_TYPES[spec.instance_type].kind]
+            body = INSTANCE_TYPES[spec.instance_type].manifest(spec)
+            body["metadata"]["uid"] = "00000000-0000-4000-8000-000000000000"
+            patch = {"metadata": {"uid": body["metadata"]["uid"], "annotations": {"x": "y"}}}
+            for exists in (False, True):
+                with pytest.raises(Refusal) as applied:
+                    await client.apply(kind, cluster.namespace, spec.name, body, "cmp")
+                with pytest.raises(Refusal) as merged:
+                    await client.merge(kind, cluster.namespace, spec.name, patch, "cmp")
+                assert isinstance(translated(applied.value), Raced), applied.value
+                assert isinstance(translated(merged.value), Raced), merged.value
+                if not exists:
+                    await rig.service.apply(spec)
+            after = await client.get(kind, cluster.namespace, spec.name)
+            assert "x" not in after["metadata"].get("annotations", {})
+        await rig.service.delete_namespace(cluster, uid)
+    await client.close()
 
 
 async def test_no_more_rights_than_these_are_needed(control_plane: ControlPlane) -> None:

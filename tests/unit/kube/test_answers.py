@@ -29,6 +29,7 @@ SECURITY = 'pods "a" is forbidden: violates PodSecurity "baseline:latest": host 
         (Refusal(413, "RequestEntityTooLarge", "limit is 3145728"), Refused, Reason.REJECTED),
         (Refusal(403, "Forbidden", ACCOUNT), Raced, None),
         (Refusal(404, "NotFound", 'namespaces "x" not found'), Raced, None),
+        (Refusal(422, "Invalid", "metadata.uid: Invalid value: field is immutable"), Raced, None),
         (Refusal(409, "Conflict", "the object has been modified"), Raced, None),
         (Refusal(409, "AlreadyExists", "already exists"), Raced, None),
         (Refusal(403, "Forbidden", TERMINATING), NamespaceTerminating, None),

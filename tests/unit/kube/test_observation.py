@@ -118,10 +118,10 @@ def test_the_newest_launcher_speaks() -> None:
         assert message == "ErrImagePull: new"
 
 
-def namespace(cluster: ClusterRef, uid: str = "ns-uid", **labels: str | None) -> dict[str, Any]:
+def namespace(cluster: ClusterRef, own_uid: str = "ns-uid", /, **labels: str | None) -> dict[str, Any]:
     shown = {key: value for key, value in {**cluster_labels(cluster), **labels}.items() if value is not None}
     created = "2026-11-23T10:00:00Z"
-    return {"metadata": {"name": cluster.namespace, "uid": uid, "labels": shown, "creationTimestamp": created}}
+    return {"metadata": {"name": cluster.namespace, "uid": own_uid, "labels": shown, "creationTimestamp": created}}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,8 @@ def test_what_holds_a_namespace_back_is_told() -> None:
 
 def test_owned_namespaces_are_those_of_our_installation() -> None:
     other = replace(CLUSTER, installation_id="another", namespace="b-ns")
-    nameless = namespace(replace(CLUSTER, namespace="c-ns"), **{"cmp.io/cluster": None})
+    unlabelled: dict[str, str | None] = {"cmp.io/cluster": None}
+    nameless = namespace(replace(CLUSTER, namespace="c-ns"), **unlabelled)
     held = cast(Cache, Held(namespace(CLUSTER), namespace(other), nameless))
     (owned,) = owned_namespaces(CLUSTER.installation_id, held)
     assert (owned.cluster_id, owned.name, owned.uid) == (CLUSTER.cluster_id, "web-ns", "ns-uid")
