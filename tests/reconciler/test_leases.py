@@ -12,6 +12,7 @@ from app.database import Database, utc_now
 from app.models import Cluster, ClusterPhase, Event, Instance, InstanceStatus, OperationStatus
 from app.reconciler.decide import OperationRuling, Verdict
 from app.reconciler.settle import finish_deletion, settle
+from app.rules.quota import Amounts
 from app.store import leases, workers
 from app.store.leases import Claimed, Loaded
 from tests.reconciler.conftest import settings_for
@@ -163,6 +164,23 @@ async def test_a_stale_worker_writes_nothing(rows: World) -> None:
     cluster = await rows.cluster(held.cluster_id)
     assert cluster is not None
     assert (cluster.phase, cluster.version, cluster.lease_token) == ("pending", 1, held.token)
+
+
+async def test_a_deletion_ends_with_rows_quota_and_operation_together(rows: World) -> None:
+    cluster_id = await rows.create(f"l{uuid.uuid4().hex[:6]}", count=3)
+    operation = await rows.delete(cluster_id)
+    held = await claim(rows, cluster_id)
+    assert held is not None
+    loaded = await rows.database.run(lambda s: leases.load(s, cluster_id, held.token))
+    assert loaded is not None
+    before = (await rows.used())[0]
+    assert before.clusters == 1
+    assert await rows.database.run(lambda s: finish_deletion(s, held.token, loaded))
+    assert await rows.used() == (Amounts(), Amounts())
+    assert (await rows.operation(operation)).status == "succeeded"
+    assert await rows.cluster(cluster_id) is None
+    assert not await rows.database.run(lambda s: finish_deletion(s, held.token, loaded))
+    assert [e.kind for e in await rows.events(cluster_id)].count("cluster.deleted") == 1
 
 
 async def test_a_wish_during_the_visit_is_not_overwritten(rows: World) -> None:

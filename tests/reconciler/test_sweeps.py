@@ -32,6 +32,9 @@ async def test_an_orphan_is_deleted_with_proof_and_reported_without(world: World
     await world.until(seen, "both namespaces in the cache")
     assert await sweeps.orphans(world.database, service, installation, 3600) == 0
     assert await _kinds(world, proven, unproven) == []
+    await _finished_at(world, operation, datetime.now(UTC) + timedelta(hours=1))
+    assert await sweeps.orphans(world.database, service, installation, -2) == 0
+    await _finished_at(world, operation, datetime.now(UTC))
     assert await sweeps.orphans(world.database, service, installation, -2) == 1
     await sweeps.orphans(world.database, service, installation, -2)
     assert sorted(await _kinds(world, proven, unproven)) == ["orphan.deleted", "orphan.found"]
@@ -157,6 +160,11 @@ async def _remake(world: World, namespace: str, cluster_id: uuid.UUID, installat
         "cmp.io/cluster": str(cluster_id),
     }
     await world.kubernetes.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace, "labels": labels}})
+
+
+async def _finished_at(world: World, operation_id: uuid.UUID, moment: datetime) -> None:
+    async with world.database.transaction() as session:
+        await session.execute(sa.update(Operation).where(Operation.id == operation_id).values(finished_at=moment))
 
 
 async def _kinds(world: World, *cluster_ids: uuid.UUID) -> list[str]:

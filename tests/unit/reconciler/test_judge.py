@@ -166,6 +166,15 @@ def test_suspend_lost() -> None:
     assert judge(picture(row, [one]), NOTHING, NOW).instances == {}
 
 
+def test_what_cannot_be_seen_is_not_lost() -> None:
+    row = cluster(instance_type="vm")
+    one = instance(row, wanted=Wanted.SUSPENDED, status=S.SUSPENDED)
+    unread = judge(picture(row, [one], unavailable="not read"), NOTHING, NOW)
+    away = judge(picture(row, [one]), Outcome(unavailable="away"), NOW)
+    for verdict in (unread, away):
+        assert "wanted" not in verdict.instances.get(one.id, {})
+
+
 def test_a_suspend_that_cannot_be_is_given_up_and_it_runs_on() -> None:
     row = cluster()
     one = instance(row, wanted=Wanted.SUSPENDED, status=S.SUSPENDING, reason="suspend_unsupported", waiting_since=NOW)
