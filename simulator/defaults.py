@@ -23,6 +23,13 @@ from simulator.resources import (
 from simulator.types import Json
 
 TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+OMITTED_WHEN_EMPTY = frozenset(
+    {
+        "args", "command", "env", "envFrom", "hostAliases", "imagePullSecrets", "initContainers", "limits",
+        "nodeSelector", "ports", "readinessGates", "requests", "schedulingGates", "tolerations", "volumeDevices",
+        "volumeMounts", "volumes",
+    }
+)  # fmt: skip
 CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a mount path
 
@@ -71,8 +78,12 @@ def fill_status(resource: Resource, obj: Json) -> None:
 
 
 def canonical(resource: Resource, obj: Json) -> None:
-    """Write quantities as typed kinds answer them; custom kinds keep what was sent."""
+    """Write it as typed kinds answer it: quantities in one way, nothing empty. Custom kinds keep what was sent."""
+    for name in ("data", "stringData", "binaryData"):
+        if obj.get(name) == {} and not resource.custom:
+            del obj[name]
     if resource is PODS:
+        _without_empty(obj.get("spec") or {})
         spec = obj.get("spec") or {}
         for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
             for section in ("limits", "requests"):
@@ -83,6 +94,15 @@ def canonical(resource: Resource, obj: Json) -> None:
         for limit in (obj.get("spec") or {}).get("limits") or ():
             for section in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):
                 _canonical_values(limit.get(section), resource)
+
+
+def _without_empty(spec: Json) -> None:
+    """Lists and maps that a Pod's Go type leaves out when they are empty."""
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    parts = [spec, *containers, *(container["resources"] for container in containers if container.get("resources"))]
+    for part in parts:
+        for name in [name for name, value in part.items() if value in ({}, [], None) and name in OMITTED_WHEN_EMPTY]:
+            del part[name]
 
 
 def _canonical_values(values: Json | None, resource: Resource) -> None:

@@ -15,9 +15,7 @@ from simulator.errors import StatusError, bad_request, cause, invalid, no_such_r
 from simulator.resources import BY_PLURAL, KUBEVIRT_SUBRESOURCE_GROUP, Resource
 from simulator.types import Json, Key
 
-JSON_TYPES = frozenset(
-    {"", "application/json", "application/strategic-merge-patch+json", "application/merge-patch+json"}
-)
+YAML_TYPES = ("application/yaml", "application/apply-patch+yaml")
 MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
@@ -93,11 +91,11 @@ class Request:
     def json(self) -> Any:
         """The decoded body; 415 for what is not JSON, 400 for what cannot be read."""
         kind = self.content_type
-        if kind in ("application/yaml", "application/apply-patch+yaml"):
+        if kind in YAML_TYPES:
             return _yaml(self.body)
         if "protobuf" in kind:
             return _protobuf(self.body, kind)
-        if "cbor" in kind:
+        if kind not in ("", "application/json") and self.verb != "patch":
             raise _unsupported(kind)
         try:
             return orjson.loads(self.body)

@@ -8,11 +8,17 @@ from typing import Any
 
 from simulator.clock import seconds_since
 from simulator.resources import (
+    CONFIGMAPS,
     EVENTS,
+    LEASES,
+    LIMIT_RANGES,
     NAMESPACES,
+    NETWORK_POLICIES,
     NODES,
     PODS,
     QUOTAS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     VIRTUAL_MACHINE_INSTANCES,
     VIRTUAL_MACHINES,
@@ -180,6 +186,24 @@ def _virtual_machine_instance(obj: Json) -> list[Any]:
     ]
 
 
+def _named(*cells: Callable[[Json], Any]) -> Callable[[Json], list[Any]]:
+    """A row of the name, some cells, and the age."""
+    return lambda obj: [obj["metadata"]["name"], *(cell(obj) for cell in cells), _age(obj)]
+
+
+def _name_and_time(obj: Json) -> list[Any]:
+    return [obj["metadata"]["name"], obj["metadata"]["creationTimestamp"]]
+
+
+def _columns(*names: str) -> tuple[Column, ...]:
+    return tuple((name, "string", 0) for name in names)
+
+
+def _match_labels(obj: Json) -> str:
+    labels = ((obj.get("spec") or {}).get("podSelector") or {}).get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in labels.items()) or "<none>"
+
+
 _DEFAULT_COLUMNS: tuple[Column, ...] = (("Name", "string", 0), ("Age", "date", 0))
 _TABLES: dict[Resource, tuple[tuple[Column, ...], Callable[[Json], list[Any]]]] = {
     PODS: (
@@ -213,6 +237,15 @@ _TABLES: dict[Resource, tuple[tuple[Column, ...], Callable[[Json], list[Any]]]] 
         _service,
     ),
     QUOTAS: ((("Name", "string", 0), ("Request", "string", 0), ("Limit", "string", 0), ("Age", "string", 0)), _quota),
+    CONFIGMAPS: (_columns("Name", "Data", "Age"), _named(lambda obj: str(len(obj.get("data") or ())))),
+    SECRETS: (
+        _columns("Name", "Type", "Data", "Age"),
+        _named(lambda obj: obj.get("type", ""), lambda obj: str(len(obj.get("data") or ()))),
+    ),
+    SERVICE_ACCOUNTS: (_columns("Name", "Secrets", "Age"), _named(lambda obj: str(len(obj.get("secrets") or ())))),
+    LIMIT_RANGES: (_columns("Name", "Created At"), _name_and_time),
+    NETWORK_POLICIES: (_columns("Name", "Pod-Selector", "Age"), _named(_match_labels)),
+    LEASES: (_columns("Name", "Holder", "Age"), _named(lambda obj: obj["spec"].get("holderIdentity", ""))),
     VIRTUAL_MACHINES: (
         (("Name", "string", 0), ("Age", "date", 0), ("Status", "string", 0), ("Ready", "string", 0)),
         _virtual_machine,

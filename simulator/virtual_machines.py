@@ -165,7 +165,8 @@ class VirtualMachines:
             return
         text = f"Started the virtual machine by creating the new virtual machine instance {name}"
         self._world.record(machine, "SuccessfulCreate", text, MANAGER)
-        self._world.set_status(made, phase="Pending")
+        first = {"phase": "Pending", "phaseTransitionTimestamp": stamp()}
+        self._world.set_status(made, phase="Pending", phaseTransitionTimestamps=[first])
 
     def _make_claims(self, machine: Stored) -> None:
         """Disks of dataVolumeTemplates: claims of the VM's own, as CDI makes them."""

@@ -210,7 +210,7 @@ def _decoded(resource: Resource, body: Json) -> Json:
     obj = dict(body)
     kind, version = obj.pop("kind", None), obj.pop("apiVersion", None)
     if kind not in (None, resource.kind) or version not in (None, resource.api_version):
-        raise bad_request(_wrong_kind(resource, str(version or resource.api_version), str(kind or resource.kind)))
+        raise _wrong_kind(resource, str(version or resource.api_version), str(kind or resource.kind), obj)
     metadata = obj.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}')
@@ -219,13 +219,16 @@ def _decoded(resource: Resource, body: Json) -> Json:
     return obj
 
 
-def _wrong_kind(resource: Resource, version: str, kind: str) -> str:
+def _wrong_kind(resource: Resource, version: str, kind: str, obj: Json) -> StatusError:
     if resource.custom and version != resource.api_version:
-        return (
+        return bad_request(
             f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
         )
+    if resource.custom:
+        found = [cause("FieldValueInvalid", f'Invalid value: "{kind}": must be {resource.kind}', "kind")]
+        return invalid(resource.group, kind, str((obj.get("metadata") or {}).get("name", "")), found)
     conversion = f"converting ({version}.{kind}) to (core.{resource.kind}): unknown conversion"
-    return f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {conversion}'
+    return bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {conversion}')
 
 
 def _require_text(resource: Resource, metadata: Json) -> None:
