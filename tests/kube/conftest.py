@@ -19,7 +19,8 @@ from app.k8s_service import (
     Observed,
     Timing,
 )
-from app.models import InstanceStatus, InstanceType, Wanted
+from app.kube.client import KubeClient
+from app.models import InstanceStatus, InstanceType, Reason, Wanted
 from testbed.kubernetes import ControlPlane
 
 LIMITS = Limits(connect=2, read=5, total=10, attempts=6, backoff=0.02, longest_backoff=0.2, patience=10)
@@ -94,6 +95,11 @@ def instance(
     )
 
 
+def reason_of(seen: ClusterObservation) -> Reason | None:
+    """Of the one instance there is."""
+    return next((observed.reason for observed in seen.instances.values()), None)
+
+
 def again(spec: InstanceSpec) -> InstanceSpec:
     return replace(spec, incarnation=spec.incarnation + 1)
 
@@ -131,6 +137,14 @@ async def sim() -> AsyncIterator[simulator.Simulator]:
 async def rig(sim: simulator.Simulator) -> AsyncIterator[Rig]:
     async with serviced(KubeTarget.url(sim.url)) as made:
         yield made
+
+
+@pytest.fixture
+async def raw(sim: simulator.Simulator) -> AsyncIterator[KubeClient]:
+    """Somebody else with access to the same cluster."""
+    client = await KubeClient.connect(KubeTarget.url(sim.url))
+    yield client
+    await client.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The verbs against the simulator: whole lives, what is not ours, refusals."""
+"""The verbs against the simulator: whole lives, and what is not ours."""
 
 import asyncio
 import uuid
@@ -20,23 +20,15 @@ from app.k8s_service import (
     NamespaceTerminating,
     Observed,
     Raced,
-    Refused,
 )
 from app.kube.client import KubeClient
+from app.kube.errors import Refusal
 from app.kube.kinds import NAMESPACE, POD, VIRTUAL_MACHINE, Kind
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason
-from tests.kube.conftest import Rig, again, instance, serviced
+from tests.kube.conftest import Rig, again, instance, reason_of, serviced
 
 BOTH = pytest.mark.parametrize("instance_type", list(InstanceType))
 MAIN: dict[InstanceType, Kind] = {InstanceType.CONTAINER: POD, InstanceType.VM: VIRTUAL_MACHINE}
-
-
-@pytest.fixture
-async def raw(sim: simulator.Simulator) -> Any:
-    """Somebody else with access to the same cluster."""
-    client = await KubeClient.connect(KubeTarget.url(sim.url))
-    yield client
-    await client.close()
 
 
 async def test_a_container_from_create_to_delete(rig: Rig) -> None:
@@ -129,7 +121,7 @@ async def test_a_restart_of_a_halted_machine_starts_nothing_twice(rig: Rig) -> N
     await rig.service.ensure_namespace(cluster)
     spec = instance(cluster, kind=InstanceType.VM, image="x:does-not-exist")
     await rig.service.apply(spec)
-    failing = (await rig.until(cluster, lambda seen: _reason(seen) is Reason.IMAGE_PULL)).instances[spec.instance_id]
+    failing = (await rig.until(cluster, lambda seen: reason_of(seen) is Reason.IMAGE_PULL)).instances[spec.instance_id]
     await rig.service.operate(InstanceOperation.RESTART, again(spec), failing)
     await rig.until(cluster, lambda seen: seen.instances[spec.instance_id].incarnation == 2)
 
@@ -280,92 +272,6 @@ async def test_strangers_with_our_labels(rig: Rig, instance_type: InstanceType) 
     assert set(rig.service.observe(cluster, names).instances) == {spec.instance_id}
 
 
-async def test_refused_by_quota(rig: Rig, raw: KubeClient) -> None:
-    cluster = rig.cluster()
-    await rig.service.ensure_namespace(cluster)
-    await rig.service.apply(instance(cluster))
-    quotas = Kind("ResourceQuota", "", "v1", "resourcequotas")
-    quota = {"metadata": {"name": "small"}, "spec": {"hard": {"requests.cpu": "300m"}}}
-    await raw.create(quotas, cluster.namespace, {"apiVersion": "v1", "kind": "ResourceQuota", **quota}, "kubectl")
-    while not (await raw.get(quotas, cluster.namespace, "small")).get("status", {}).get("used"):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    with pytest.raises(Refused) as caught:
-        await rig.service.apply(instance(cluster, 2))
-    assert caught.value.reason is Reason.QUOTA
-    assert "exceeded quota" in caught.value.message
-
-
-async def test_refused_as_nonsense(rig: Rig) -> None:
-    cluster = rig.cluster()
-    await rig.service.ensure_namespace(cluster)
-    with pytest.raises(Refused) as caught:
-        await rig.service.apply(replace(instance(cluster), name="Not_A_Name"))
-    assert caught.value.reason is Reason.REJECTED
-
-
-async def test_without_its_namespace(rig: Rig) -> None:
-    with pytest.raises(Raced):
-        await rig.service.apply(instance(rig.cluster()))
-
-
-@BOTH
-async def test_an_image_that_does_not_exist(rig: Rig, instance_type: InstanceType) -> None:
-    cluster = rig.cluster()
-    await rig.service.ensure_namespace(cluster)
-    await rig.service.apply(instance(cluster, kind=instance_type, image="registry.example/x:does-not-exist"))
-    seen = await rig.until(cluster, lambda seen: _reason(seen) is Reason.IMAGE_PULL)
-    (observed,) = seen.instances.values()
-    assert observed.status is InstanceStatus.STARTING
-    assert observed.message
-
-
-@BOTH
-async def test_too_big_for_any_node(rig: Rig, instance_type: InstanceType) -> None:
-    cluster = rig.cluster()
-    await rig.service.ensure_namespace(cluster)
-    await rig.service.apply(replace(instance(cluster, kind=instance_type), cpu=10_000_000))
-    seen = await rig.until(cluster, lambda seen: _reason(seen) is Reason.UNSCHEDULABLE)
-    (observed,) = seen.instances.values()
-    assert observed.status is InstanceStatus.PENDING
-    assert "Insufficient cpu" in str(observed.message)
-
-
-@pytest.mark.parametrize(("image", "reason"), [("crash", Reason.CRASH_LOOP), ("oom-killed", Reason.OUT_OF_MEMORY)])
-async def test_a_process_that_keeps_ending(rig: Rig, image: str, reason: Reason) -> None:
-    cluster = rig.cluster()
-    await rig.service.ensure_namespace(cluster)
-    await rig.service.apply(instance(cluster, image=image))
-    seen = await rig.until(cluster, lambda seen: _reason(seen) is reason)
-    (observed,) = seen.instances.values()
-    assert "exit code" in str(observed.message)
-
-
-async def test_the_oldest_way_to_be_lost(rig: Rig, sim: simulator.Simulator) -> None:
-    cluster = rig.cluster()
-    await rig.service.ensure_namespace(cluster)
-    spec = instance(cluster)
-    await rig.service.apply(spec)
-    await rig.status(spec, InstanceStatus.RUNNING)
-    async with _admin(sim) as post:
-        await post(f"/__simulator__/pods/{cluster.namespace}/{spec.name}/evict")
-    lost = await rig.status(spec, InstanceStatus.FAILED)
-    assert (lost.reason, lost.lost) == (Reason.EVICTED, True)
-    await rig.service.delete(spec, lost)
-    await rig.gone(spec)
-
-
-async def test_a_node_that_falls_silent(rig: Rig, sim: simulator.Simulator) -> None:
-    cluster = rig.cluster()
-    await rig.service.ensure_namespace(cluster)
-    spec = instance(cluster)
-    await rig.service.apply(spec)
-    running = await rig.status(spec, InstanceStatus.RUNNING)
-    assert running.node is not None
-    assert sim.nodes.down(running.node)
-    seen = await rig.until(cluster, lambda seen: _reason(seen) is Reason.NODE_LOST)
-    assert not seen.instances[spec.instance_id].lost
-
-
 async def test_many_at_once(rig: Rig) -> None:
     cluster = rig.cluster()
     await rig.service.ensure_namespace(cluster)
@@ -416,31 +322,11 @@ async def _delete_namespace(rig: Rig, cluster: Any, uid: str) -> None:
     assert rig.service.owned_namespaces() == []
 
 
-def _admin(sim: simulator.Simulator) -> Any:
-    from contextlib import asynccontextmanager
-
-    import aiohttp
-
-    @asynccontextmanager
-    async def opened() -> Any:
-        async with aiohttp.ClientSession(sim.url, raise_for_status=True) as session:
-
-            async def post(path: str) -> None:
-                async with session.post(path):
-                    pass
-
-            yield post
-
-    return opened()
-
-
 def _namespace(name: str, labels: dict[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 async def _vanished(raw: KubeClient, name: str) -> None:
-    from app.kube.errors import Refusal
-
     for _ in range(500):
         try:
             await raw.get(NAMESPACE, None, name)
@@ -448,10 +334,6 @@ async def _vanished(raw: KubeClient, name: str) -> None:
             return
         await asyncio.sleep(0.01)
     pytest.fail("the namespace stays")
-
-
-def _reason(seen: ClusterObservation) -> Reason | None:
-    return next((observed.reason for observed in seen.instances.values()), None)
 
 
 def _is(seen: ClusterObservation, status: InstanceStatus, incarnation: int) -> bool:
