@@ -118,6 +118,21 @@ class Database:
             rows: list[Row] = await self.postgres.fetch(sql, *[values[name] for name in names])
             return rows
 
+    async def write_at_once(self, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> list[Row] | None:
+        """One statement that writes, as a transaction of its own, by PostgreSQL's driver; see `fetch`.
+
+        None where there is no PostgreSQL, and where it refused (a key that is there already, a conflict with another
+        transaction): then nothing was written.
+        """
+        if self.postgres is None:
+            return None
+        try:
+            return await self.fetch(statement, parameters)
+        except asyncpg.PostgresError as error:
+            if isinstance(error, asyncpg.UniqueViolationError) or is_retryable(error):
+                return None
+            raise
+
     async def ping(self) -> None:
         async with self.reading() as session:
             await session.execute(sa.text("SELECT 1"))

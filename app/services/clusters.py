@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 import uuid_utils.compat as uuids
 
 from app import auth
-from app.database import Session, TryAgain
+from app.database import Database, Session, TryAgain
 from app.errors import NameTaken, NotFound, WrongState
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, OperationKind, Wanted
 from app.rules import naming
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
-from app.store import clusters, events, instances, operations
+from app.store import clusters, creation, events, instances, operations
+from app.store.creation import NewCluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +62,30 @@ async def load(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: 
 async def create(session: Session, viewer: Viewer, wish: ClusterWish, request_id: str) -> ClusterView:
     """Raises QuotaExceeded, NameTaken."""
     auth.require(viewer, Permission.CLUSTERS_WRITE)
-    each = Amounts(cpu=wish.cpu, memory=wish.memory, instances=1)
-    await auth.reserve(session, viewer.account_id, each * wish.count + Amounts(clusters=1))
+    await auth.reserve(session, viewer.account_id, _amounts(wish))
     namespace = naming.namespace_for(wish.name)
     if await clusters.namespace_taken(session, namespace):
         namespace = naming.namespace_with_suffix(wish.name)
-    cluster = _cluster(viewer, wish, namespace)
-    members = [_instance(cluster, ordinal) for ordinal in range(1, wish.count + 1)]
-    ledger = [_entry(cluster, cluster.id, Amounts(clusters=1)), *(_entry(cluster, i.id, each) for i in members)]
-    operation = operations.new(
-        viewer, OperationKind.CLUSTER_CREATE, cluster, id=uuids.uuid7(), request_id=request_id, total=wish.count
-    )
+    new = _new(viewer, wish, namespace, request_id)
     try:
-        await clusters.create(session, cluster, members, ledger, operation)
+        await clusters.create(session, new.cluster, new.instances, new.ledger, new.operation)
     except clusters.NameInUse as error:
         raise NameTaken(
             "You have a cluster of that name, or one that is still being deleted. Choose another name or wait."
         ) from error
     except clusters.NamespaceInUse as error:
         raise TryAgain from error
-    await events.add(
-        session,
-        kind="cluster.created",
-        actor=viewer.username,
-        cluster=cluster,
-        operation_id=operation.id,
-        status=cluster.phase,
-        request_id=request_id,
-    )
-    return ClusterView(cluster, viewer.username, members, operation)
+    await events.add_many(session, [new.event])
+    return ClusterView(new.cluster, viewer.username, new.instances, new.operation)
+
+
+async def create_at_once(database: Database, viewer: Viewer, wish: ClusterWish, request_id: str) -> ClusterView | None:
+    """`create`, committed, in one round trip. None: nothing was written, and `create` knows why or how."""
+    auth.require(viewer, Permission.CLUSTERS_WRITE)
+    new = _new(viewer, wish, naming.namespace_for(wish.name), request_id)
+    if not await creation.at_once(database, _amounts(wish), new):
+        return None
+    return ClusterView(new.cluster, viewer.username, new.instances, new.operation)
 
 
 async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id: str) -> Operation:
@@ -123,6 +119,37 @@ async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id
         request_id=request_id,
     )
     return operation
+
+
+def _amounts(wish: ClusterWish) -> Amounts:
+    return _each(wish) * wish.count + Amounts(clusters=1)
+
+
+def _each(wish: ClusterWish) -> Amounts:
+    return Amounts(cpu=wish.cpu, memory=wish.memory, instances=1)
+
+
+def _new(viewer: Viewer, wish: ClusterWish, namespace: str, request_id: str) -> NewCluster:
+    cluster = _cluster(viewer, wish, namespace)
+    members = [_instance(cluster, ordinal) for ordinal in range(1, wish.count + 1)]
+    each = _each(wish)
+    operation = operations.new(
+        viewer, OperationKind.CLUSTER_CREATE, cluster, id=uuids.uuid7(), request_id=request_id, total=wish.count
+    )
+    return NewCluster(
+        cluster,
+        members,
+        [_entry(cluster, cluster.id, Amounts(clusters=1)), *(_entry(cluster, member.id, each) for member in members)],
+        operation,
+        events.entry(
+            kind="cluster.created",
+            actor=viewer.username,
+            cluster=cluster,
+            operation_id=operation.id,
+            status=cluster.phase,
+            request_id=request_id,
+        ),
+    )
 
 
 def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:

@@ -15,8 +15,12 @@ from app.store.paging import Page, PageRequest
 COLUMNS = list(Event.__table__.columns)
 
 
-async def add(
-    session: Session,
+async def add(session: Session, **what: Any) -> None:
+    """What `entry` takes."""
+    await add_many(session, [entry(**what)])
+
+
+def entry(
     *,
     kind: str,
     actor: str = "platform",
@@ -28,30 +32,27 @@ async def add(
     reason: str | None = None,
     message: str | None = None,
     request_id: str | None = None,
-) -> None:
-    await add_many(
-        session,
-        [
-            {
-                "kind": kind,
-                "actor": actor,
-                "owner_id": owner_id or (cluster.owner_id if cluster is not None else None),
-                "cluster_id": cluster.id if cluster is not None else None,
-                "cluster_name": cluster.name if cluster is not None else None,
-                "instance_id": instance.id if instance is not None else None,
-                "instance_name": instance.instance_name if instance is not None else None,
-                "operation_id": operation_id,
-                "status": status,
-                "reason": reason,
-                "message": message[:1024] if message else None,
-                "request_id": request_id,
-            }
-        ],
-    )
+) -> dict[str, Any]:
+    """One row, as columns by name."""
+    return {
+        "kind": kind,
+        "actor": actor,
+        "owner_id": owner_id or (cluster.owner_id if cluster is not None else None),
+        "cluster_id": cluster.id if cluster is not None else None,
+        "cluster_name": cluster.name if cluster is not None else None,
+        "instance_id": instance.id if instance is not None else None,
+        "instance_name": instance.instance_name if instance is not None else None,
+        "operation_id": operation_id,
+        "status": status,
+        "reason": reason,
+        "message": message[:1024] if message else None,
+        "request_id": request_id,
+        "created_at": datetime.now(UTC),
+    }
 
 
 async def add_many(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows as column dicts; `created_at` is set here."""
+    """Rows as column dicts; `created_at` is set here where they have none."""
     if rows:
         now = datetime.now(UTC)
         await session.execute(sa.insert(Event), [{"created_at": now} | row for row in rows])

@@ -5,7 +5,7 @@ because a child row takes a shared lock on its parent.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,14 +26,18 @@ async def claim(session: Session, account_id: uuid.UUID, amounts: Amounts) -> bo
     Only dimensions that are asked for are checked: a limit below usage blocks what would use more of it, nothing else.
     """
     asked = {d: n for d, n in amounts.as_dict().items() if n}
+    statement = claiming(account_id, asked).execution_options(synchronize_session=False)
+    return _count(await session.execute(statement)) == 1
+
+
+def claiming(account_id: Any, asked: Mapping[str, Any]) -> sa.Update:
+    """The UPDATE of `claim`, for amounts by dimension; all of them may be bind parameters."""
     fits = [_used(d) + n <= getattr(User, f"quota_{d}") for d, n in asked.items()]
-    result = await session.execute(
+    return (
         sa.update(User)
         .where(User.id == account_id, User.disabled_at.is_(None), *fits)
         .values({f"used_{d}": _used(d) + n for d, n in asked.items()} | {"version": User.version + 1})
-        .execution_options(synchronize_session=False)
     )
-    return _count(result) == 1
 
 
 async def enter(session: Session, rows: Sequence[dict[str, Any]]) -> None:
