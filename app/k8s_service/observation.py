@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from app.instance_types.values import (
@@ -128,14 +129,17 @@ def owned_namespaces(installation_id: str, namespaces: Cache) -> list[OwnedNames
 
 
 def surroundings(nodes: Cache, agents: Cache) -> Surroundings:
+    """For one observation: a thousand Pods ask about the same few nodes."""
     now = datetime.now(UTC)
 
+    @cache
     def node_ready(name: str) -> bool | None:
         if not nodes.synced or nodes.absent is not None:
             return None
         node = nodes.get(None, name)
         return node is not None and _is_ready(node)
 
+    @cache
     def has_agent(node: str) -> bool:
         lease = agents.get(AGENT_NAMESPACE, AGENT_PREFIX + node)
         renewed = ((lease or {}).get("spec") or {}).get("renewTime")
