@@ -1,7 +1,7 @@
 """Amounts of what is limited: CPU in millicores, memory in MiB, instances, clusters."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 DIMENSIONS = ("cpu", "memory", "instances", "clusters")
 
@@ -23,7 +23,7 @@ class Amounts:
         return any(getattr(self, d) for d in DIMENSIONS)
 
     def as_dict(self) -> dict[str, int]:
-        return asdict(self)
+        return {d: getattr(self, d) for d in DIMENSIONS}
 
 
 @dataclass(frozen=True, slots=True)
