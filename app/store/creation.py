@@ -57,7 +57,7 @@ def _insert(table: type[Base], claim: sa.CTE) -> sa.CTE:
     """Of nothing where the claim did not fit."""
     whole: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{table.__tablename__}")
     rows = sa.func.json_populate_recordset(whole, sa.bindparam(_rows_of(table), type_=sa.JSON()))
-    columns = [column.name for column in _columns(table)]
+    columns = list(_defaults(table))
     fields = rows.table_valued(*columns, name=f"new_{table.__tablename__}")
     chosen = sa.select(*fields.c).join_from(claim, fields, sa.true())
     return sa.insert(table).from_select(columns, chosen).cte(f"insert_{table.__tablename__}")
@@ -67,15 +67,16 @@ def _rows_of(table: type[Base]) -> str:
     return f"rows_of_{table.__tablename__}"
 
 
-@lru_cache
-def _columns(table: type[Base]) -> list[sa.Column[Any]]:
-    """All but the serial number of events, which the database gives."""
-    return [column for column in Base.metadata.tables[table.__tablename__].columns if column.autoincrement is not True]
-
-
 def _record(table: type[Base], row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of one row; those that it does not name have their default, or nothing."""
-    return {column.name: row.get(column.name, _default(column)) for column in _columns(table)}
+    return {name: row.get(name, default) for name, default in _defaults(table).items()}
+
+
+@lru_cache
+def _defaults(table: type[Base]) -> dict[str, Any]:
+    """By column: all but the serial number of events, which the database gives."""
+    columns = Base.metadata.tables[table.__tablename__].columns
+    return {column.name: _default(column) for column in columns if column.autoincrement is not True}
 
 
 def _default(column: sa.Column[Any]) -> Any:
