@@ -1,0 +1,54 @@
+"""The README's first requests, word by word, as somebody would paste them into a shell."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.platform import ROOT, Platform, running
+
+HEADING = "\n## First requests\n"
+
+
+def first_requests() -> str:
+    section = (ROOT / "README.md").read_text().split(HEADING)[1].split("\n## ")[0]
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+
+
+def test_first_requests_work_when_pasted(tmp_path: Path) -> None:
+    with running(Platform(tmp_path, kubernetes="simulator")) as platform:
+        for _ in range(2):
+            answers = _answers(_pasted(platform))
+            used = [answer["used"] for answer in answers if "used" in answer]
+            assert used[0] == {"cpu": 1.5, "memory": 1536, "instances": 3, "clusters": 2}
+            assert "used" in answers[-1]
+            assert set(used[-1].values()) == {0}
+
+
+def _pasted(platform: Platform) -> str:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CMP_")}
+    environment |= {"CMP_PORT": str(platform.port), "CMP_DATA_DIR": str(platform.data_dir)}
+    done = subprocess.run(
+        ["bash", "-c", f"set -e\n{first_requests()}"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stderr}\n{done.stdout[-2000:]}\n{platform.log('api')}"
+    return done.stdout
+
+
+def _answers(text: str) -> list[dict[str, Any]]:
+    """The JSON objects that were printed one after the other."""
+    decoder = json.JSONDecoder()
+    found = []
+    while text := text.strip():
+        answer, end = decoder.raw_decode(text)
+        found.append(answer)
+        text = text[end:]
+    return found
