@@ -9,7 +9,7 @@ from app import auth, schemas
 from app.database import Session
 from app.errors import Invalid
 from app.models import ClusterPhase, InstanceType
-from app.routers import bulk, views
+from app.routers import bulk, queries, views
 from app.routers.deps import (
     CurrentState,
     CurrentViewer,
@@ -82,8 +82,14 @@ async def create(
     return Json(views.cluster(view), 201)
 
 
-@router.get("/", response_model=schemas.Listing[schemas.ClusterSummary], summary="List your clusters, newest first")
-async def list_clusters(request: Request, state: CurrentState, query: Annotated[ClusterQuery, Query()]) -> Response:
+@router.get(
+    "/",
+    response_model=schemas.Listing[schemas.ClusterSummary],
+    summary="List your clusters, newest first",
+    openapi_extra=queries.described(ClusterQuery),
+)
+async def list_clusters(request: Request, state: CurrentState) -> Response:
+    query = queries.read(request, ClusterQuery)
     token_hash = auth.presented(request.headers.get("authorization"))
     wanted = await _filter(request, state, query)
     scope = f"clusters {token_hash} {wanted}"
