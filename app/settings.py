@@ -34,7 +34,7 @@ class Settings(BaseSettings):
         20, ge=1, le=500, description="Changes that one worker sends to Kubernetes at the same time."
     )
     lease_seconds: float = Field(
-        30.0, gt=1, le=600, description="How long a worker's claim on a cluster lasts unless renewed."
+        10.0, gt=1, le=600, description="How long a worker's claim on a cluster lasts unless renewed."
     )
     sweep_seconds: float = Field(
         60.0, gt=0.1, le=3600, description="How often each cluster is visited though nothing was heard of it."

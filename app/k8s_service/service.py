@@ -164,6 +164,20 @@ class KubernetesService:
         state = None if obj is None else observation.namespace_state(cluster, obj)
         return None if state is None or state.foreign else state
 
+    async def living(self, cluster: ClusterRef, instance_type: InstanceType) -> frozenset[str]:
+        """Ids of its instances that have an object, read now: what the cache has not seen is not proven to be gone."""
+        kind = KINDS[INSTANCE_TYPES[instance_type].kind]
+        params = {"limit": "500", "labelSelector": f"{CLUSTER}={cluster.cluster_id}"}
+        found: set[str] = set()
+        async with _said_our_way():
+            while True:
+                page = await self._client.page(kind, cluster.namespace, params)
+                found.update(item["metadata"]["labels"].get(INSTANCE, "") for item in page.get("items") or ())
+                following = (page.get("metadata") or {}).get("continue")
+                if not following:
+                    return frozenset(found)
+                params["continue"] = following
+
     async def apply(self, spec: InstanceSpec) -> None:
         """Makes its object, or brings it to the wish where the kind allows that. An object of ours is never doubled."""
         driver = INSTANCE_TYPES[spec.instance_type]

@@ -6,7 +6,7 @@ Before each call the lease must certainly still be ours. What was done lately is
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import Unavailable
@@ -21,7 +21,7 @@ from app.k8s_service import (
     Raced,
     Refused,
 )
-from app.models import InstanceOperation, Reason
+from app.models import InstanceOperation, InstanceType, Reason
 from app.reconciler.decide import NamespaceStep, Outcome, Plan, Step, Trouble, Verb
 
 # So that one tenant's thousand instances leave room for another tenant's one.
@@ -50,7 +50,6 @@ class Recent:
 
     def __init__(self) -> None:
         self._done: dict[uuid.UUID, dict[uuid.UUID, tuple[Verb, Observed | None, float]]] = {}
-        self._absent_since: dict[uuid.UUID, float] = {}
 
     def note(self, cluster_id: uuid.UUID, step: Step, seen: Observed | None) -> None:
         self._done.setdefault(cluster_id, {})[step.instance_id] = (step.verb, seen, time.monotonic())
@@ -65,15 +64,6 @@ class Recent:
         if kept:
             self._done[cluster_id] = kept
         return {id: verb for id, (verb, _, _) in kept.items()}
-
-    def absent_for(self, instance_id: uuid.UUID) -> float:
-        """Seconds since its absence was first noticed; 0 the first time."""
-        now = time.monotonic()
-        return now - self._absent_since.setdefault(instance_id, now)
-
-    def forget(self, instance_ids: Iterable[uuid.UUID]) -> None:
-        for instance_id in instance_ids:
-            self._absent_since.pop(instance_id, None)
 
 
 @dataclass(slots=True)
@@ -111,6 +101,7 @@ class Actor:
         specs: Mapping[uuid.UUID, InstanceSpec],
         seen: Mapping[uuid.UUID, Observed],
         mine: Callable[[], bool],
+        instance_type: InstanceType,
     ) -> None:
         self._service = service
         self._recent = recent
@@ -119,6 +110,7 @@ class Actor:
         self._specs = specs
         self._seen = seen
         self._mine = mine
+        self._instance_type = instance_type
         self._progress = _Progress()
         self._until = time.monotonic() + _ACT_SECONDS
 
@@ -132,7 +124,8 @@ class Actor:
             for owned in strangers if plan.strangers else ():
                 self._must_be_mine()
                 await self._service.delete_stranger(owned)
-            await self._take(plan.steps)
+            await self._take([step for step in plan.steps if step.verb is not Verb.CONFIRM])
+            await self._confirm({step.instance_id for step in plan.steps if step.verb is Verb.CONFIRM})
             if plan.namespace is NamespaceStep.RELEASE:
                 gone = await self._released()
         except Unavailable as error:
@@ -182,9 +175,6 @@ class Actor:
 
     async def _do(self, step: Step) -> None:
         spec, seen = self._specs[step.instance_id], self._seen.get(step.instance_id)
-        if step.verb is Verb.CONFIRM:
-            self._confirm(step.instance_id)
-            return
         if step.verb is Verb.APPLY:
             await self._service.apply(spec)
         elif step.verb is Verb.DELETE:
@@ -194,13 +184,11 @@ class Actor:
             await self._service.operate(_OPERATIONS[step.verb], spec, seen)
         self._recent.note(self._cluster_id, step, seen)
 
-    def _confirm(self, instance_id: uuid.UUID) -> None:
-        """Gone, once Kubernetes was heard by every cache after its absence was first noticed: whatever another worker
-        made of it before then would show by now.
-        """
-        absent_for = self._recent.absent_for(instance_id)
-        if self._service.staleness() < absent_for:
-            self._progress.gone.add(instance_id)
+    async def _confirm(self, absent: set[uuid.UUID]) -> None:
+        """Those that Kubernetes, asked now, does not have: another worker may have made one that the cache lacks."""
+        if absent:
+            living = await self._service.living(self._ref, self._instance_type)
+            self._progress.gone = {id for id in absent if str(id) not in living}
 
     async def _released(self) -> bool:
         """Whether the namespace is seen, by a read of its own, to be gone; else it is sent on its way."""

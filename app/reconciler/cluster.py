@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import structlog
 
 from app.database import Database, Session
+from app.errors import Unavailable
 from app.k8s_service import (
     INSTANCE_TYPES,
     ClusterRef,
@@ -25,9 +26,9 @@ from app.k8s_service import (
     Observed,
     OwnedObject,
 )
-from app.models import Instance, InstanceType, Wanted
+from app.models import Instance, InstanceStatus, InstanceType, Wanted
 from app.reconciler.act import Actor, LeaseLost, Recent
-from app.reconciler.decide import NamespaceStep, Outcome, Picture, Verdict, judge, plan, unreachable
+from app.reconciler.decide import NamespaceStep, Outcome, Picture, Verb, Verdict, judge, plan, unreachable
 from app.reconciler.settle import finish_deletion, settle
 from app.rules import naming
 from app.store import leases
@@ -148,7 +149,7 @@ class Visitor:
             return await self._rename(lease, loaded)
         specs = {i.id: _spec(ref, loaded, i) for i in loaded.instances}
         seen: dict[uuid.UUID, Observed] = dict(picture.seen)  # type: ignore[arg-type]
-        actor = Actor(self._service, self._recent, lease.cluster_id, ref, specs, seen, lease.mine)
+        actor = Actor(self._service, self._recent, lease.cluster_id, ref, specs, seen, lease.mine, _type(loaded))
         try:
             outcome = await actor.act(todo, strangers)
         except ForeignNamespace:
@@ -156,7 +157,8 @@ class Visitor:
         if outcome.gone:
             await self._finish(lease, loaded)
             return None
-        after = replace(picture, unseen=self._recent.unseen(lease.cluster_id, seen))
+        unseen = self._recent.unseen(lease.cluster_id, seen) | await self._still_there(picture, ref)
+        after = replace(picture, unseen=unseen)
         return await self._settle(lease, loaded, judge(after, outcome, datetime.now(UTC)), outcome)
 
     def _look(self, lease: Lease, loaded: Loaded, ref: ClusterRef) -> tuple[Picture, list[OwnedObject]]:
@@ -164,7 +166,7 @@ class Visitor:
         observation = self._service.observe(ref, names)
         seen = {uuid.UUID(key): value for key, value in observation.instances.items()}
         strangers = [owned for owned in observation.strangers if owned.namespace == ref.namespace]
-        instance_type = InstanceType(loaded.cluster.instance_type)
+        instance_type = _type(loaded)
         picture = Picture(
             cluster=loaded.cluster,
             instances=loaded.instances,
@@ -178,6 +180,21 @@ class Visitor:
             rested=lease.late > _RESTED_SECONDS or loaded.cluster.reason == "kubernetes_unavailable",
         )
         return picture, strangers
+
+    async def _still_there(self, picture: Picture, ref: ClusterRef) -> dict[uuid.UUID, Verb]:
+        """Instances about to be called stopped because the cache lacks them, which Kubernetes, asked now, still has."""
+        doubtful = [
+            i.id
+            for i in picture.instances
+            if i.wanted == Wanted.STOPPED and i.status != InstanceStatus.STOPPED and i.id not in picture.seen
+        ]
+        if not doubtful or picture.kept_when_stopped:
+            return {}
+        try:
+            living = await self._service.living(ref, InstanceType(picture.cluster.instance_type))
+        except Unavailable:
+            return dict.fromkeys(doubtful, Verb.STOP)
+        return {id: Verb.STOP for id in doubtful if str(id) in living}
 
     async def _settle(self, lease: Lease, loaded: Loaded, verdict: Verdict, outcome: Outcome) -> float | None:
         attempts, next_seconds = 0, verdict.next_visit
@@ -194,7 +211,6 @@ class Visitor:
         )  # fmt: skip
         if not mine:
             raise LeaseLost
-        self._recent.forget(outcome.gone_instances)
         if verdict.cluster or verdict.instances or verdict.operations or outcome.gone_instances:
             self._on_commit()
         return next_seconds
@@ -292,11 +308,15 @@ class Visitor:
         )
 
 
+def _type(loaded: Loaded) -> InstanceType:
+    return InstanceType(loaded.cluster.instance_type)
+
+
 def _spec(ref: ClusterRef, loaded: Loaded, instance: Instance) -> InstanceSpec:
     cluster = loaded.cluster
     return InstanceSpec(
         cluster=ref,
-        instance_type=InstanceType(cluster.instance_type),
+        instance_type=_type(loaded),
         instance_id=str(instance.id),
         name=instance.instance_name,
         cpu=cluster.cpu_per_inst,

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -85,3 +86,27 @@ async def test_deleted_while_it_is_made(world: World) -> None:
         await world.gone(cluster_id)
         assert {op.status for op in await world.operations(cluster_id)} <= {"succeeded", "cancelled"}
     assert await world.used() == (Amounts(), Amounts())
+
+
+async def test_stopped_is_said_only_of_what_kubernetes_no_longer_has(
+    still_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that lags behind another worker's Pod shows nothing; Kubernetes itself is asked before that is believed."""
+    async with still_world.running() as reconciler:
+        cluster_id = await still_world.create(f"l{uuid.uuid4().hex[:6]}", kind="container", count=1)
+        cluster = await still_world.phase(cluster_id, "running")
+        service = reconciler._service
+        observe = service.observe
+
+        def lagging(*arguments: object) -> object:
+            return replace(observe(*arguments), instances={})  # type: ignore[arg-type]
+
+        monkeypatch.setattr(service, "observe", lagging)
+        await still_world.operate(cluster_id, Do.STOP)
+        reconciler.nudge(cluster_id)
+        await asyncio.sleep(1)
+        assert len(await still_world.kubernetes.pods(cluster.namespace)) == 1
+        assert (await still_world.instances(cluster_id))[0].status == "stopping"
+        monkeypatch.undo()
+        reconciler.nudge(cluster_id)
+        await still_world.status(cluster_id, "stopped")
