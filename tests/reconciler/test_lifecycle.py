@@ -91,7 +91,7 @@ async def test_deleted_while_it_is_made(world: World) -> None:
 async def test_stopped_is_said_only_of_what_kubernetes_no_longer_has(
     still_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cache that lags behind another worker's Pod shows nothing; Kubernetes itself is asked before that is believed."""
+    """A cache that lags behind another worker shows nothing; Kubernetes itself is asked before that is believed."""
     async with still_world.running() as reconciler:
         cluster_id = await still_world.create(f"l{uuid.uuid4().hex[:6]}", kind="container", count=1)
         cluster = await still_world.phase(cluster_id, "running")
