@@ -34,7 +34,7 @@ log = structlog.get_logger("cmp.main")
 
 _DESCRIPTION = "Clusters of containers and virtual machines, for many tenants, each within an exact quota."
 _API = "/api/v1"
-_NOUNS = (users, clusters, instances, operations, events)
+_NOUNS = (clusters, instances, operations, users, events)  # looked through in this order for every request
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
