@@ -53,12 +53,13 @@ class Selector:
         return all((field_value(obj, path) == value) is equal for path, value, equal in self.fields)
 
     @property
-    def exact_label(self) -> tuple[str, str] | None:
-        """A (key, value) that every match carries, for the label index."""
-        for requirement in self.labels:
-            if requirement.operator == "in" and len(requirement.values) == 1:
-                return requirement.key, next(iter(requirement.values))
-        return None
+    def exact_labels(self) -> list[tuple[str, str]]:
+        """Every (key, value) that a match must carry, for the label index."""
+        return [
+            (requirement.key, next(iter(requirement.values)))
+            for requirement in self.labels
+            if requirement.operator == "in" and len(requirement.values) == 1
+        ]
 
     @property
     def exact_name(self) -> str | None:

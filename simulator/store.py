@@ -115,8 +115,8 @@ class Collection:
             return (objects[key] for key in self.keys(namespace))
         if name := selector.exact_name:
             wanted: Iterable[Key] = [key for key in self._named(namespace, name) if key in objects]
-        elif label := selector.exact_label:
-            keys = self._by_label.get(label, set())
+        elif labels := selector.exact_labels:
+            keys = min((self._by_label.get(label, set()) for label in labels), key=len)
             wanted = sorted(key for key in keys if not namespace or key[0] == namespace)
         else:
             wanted = self.keys(namespace)
