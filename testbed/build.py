@@ -1,7 +1,7 @@
-"""Builds the pinned binaries of the control plane from the Go module proxy into a cache outside the repository.
+"""Builds the pinned binaries of control plane and node from the Go module proxy into a cache outside the repository.
 
 The versions stand in `testbed/go/*/go.mod`, nowhere else. A binary is built only when missing; nothing built is ever
-committed. `directory()` says where complete sets are; it never builds.
+committed. `directory()` says where a complete set is; it never builds.
 """
 
 import hashlib
@@ -28,52 +28,108 @@ CRDS = "kubevirt-crds.json"
 
 @dataclass(frozen=True)
 class Binary:
-    """One command: `module` is the folder below testbed/go that pins it and `pin` the module whose version it has."""
+    """One command: `module` is the folder below testbed/go that pins it and `pin` the module whose version it has.
+
+    What is our own source has no pin.
+    """
 
     name: str
     module: str
-    pin: str
+    pin: str | None
     package: str
 
     @property
     def version(self) -> str:
         """As in go.mod, for example v1.36.3."""
-        return pinned(self.module, self.pin)
+        return pinned(self.module, self.pin) if self.pin else "ours"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is built and used together, kept in one folder for each state of its sources."""
+
+    name: str
+    binaries: tuple[Binary, ...]
+    crds: bool = False
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*(binary.name for binary in self.binaries), *((CRDS,) if self.crds else ()))
+
+    @property
+    def modules(self) -> list[str]:
+        return sorted({binary.module for binary in self.binaries} | ({"kubevirt"} if self.crds else set()))
 
 
 def _kubernetes(name: str) -> Binary:
     return Binary(name, "kubernetes", "k8s.io/kubernetes", f"k8s.io/kubernetes/cmd/{name}")
 
 
-BINARIES = (
-    _kubernetes("kubectl"),
-    _kubernetes("kube-apiserver"),
-    _kubernetes("kube-scheduler"),
-    _kubernetes("kube-controller-manager"),
-    Binary("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
-    Binary("kwok", "kwok", "sigs.k8s.io/kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_PLUGINS = "github.com/containernetworking/plugins"
+
+
+def _containerd(name: str) -> Binary:
+    return Binary(name, "node", _CONTAINERD, f"{_CONTAINERD}/cmd/{name}")
+
+
+def _plugin(path: str) -> Binary:
+    return Binary(path.rpartition("/")[2], "node", _PLUGINS, f"{_PLUGINS}/plugins/{path}")
+
+
+CONTROL_PLANE = Suite(
+    "control plane",
+    (
+        _kubernetes("kubectl"),
+        _kubernetes("kube-apiserver"),
+        _kubernetes("kube-scheduler"),
+        _kubernetes("kube-controller-manager"),
+        Binary("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
+        Binary("kwok", "kwok", "sigs.k8s.io/kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    ),
+    crds=True,
 )
-FILES = (*(binary.name for binary in BINARIES), CRDS)
+NODE = Suite(
+    "node",
+    (
+        _kubernetes("kubelet"),
+        _kubernetes("kube-proxy"),
+        _containerd("containerd"),
+        _containerd("containerd-shim-runc-v2"),
+        _containerd("ctr"),
+        _plugin("main/bridge"),
+        _plugin("main/loopback"),
+        _plugin("ipam/host-local"),
+        _plugin("meta/portmap"),
+        Binary("pause", "images", None, "./pause"),
+        Binary("web", "images", None, "./web"),
+    ),
+)
+BINARIES = CONTROL_PLANE.binaries
+FILES = CONTROL_PLANE.files
 
 
-def directory() -> Path:
-    """Where all of FILES are ready to use. Raises Unavailable, naming what is missing, when they are not."""
-    folder = location()
-    if lacking := missing(folder):
-        way_on = "complete it or unset it" if "CMP_TESTBED_BIN" in os.environ else "run `python -m testbed build`"
-        raise Unavailable(f"the control plane's binaries are not built ({', '.join(lacking)} in {folder}): {way_on}")
+def directory(suite: Suite = CONTROL_PLANE) -> Path:
+    """Where all of the suite is ready to use. Raises Unavailable, naming what is missing, when it is not."""
+    folder = location(suite)
+    if lacking := missing(folder, suite):
+        way_on = "complete it or unset it" if "CMP_TESTBED_BIN" in os.environ else f"run `{_COMMANDS[suite.name]}`"
+        raise Unavailable(f"the {suite.name}'s binaries are not built ({', '.join(lacking)} in {folder}): {way_on}")
     return folder
 
 
-def location() -> Path:
-    """`$CMP_TESTBED_BIN`, which is only ever read, else the folder of the cache for exactly these versions."""
+_COMMANDS = {"control plane": "python -m testbed build", "node": "python -m testbed build node"}
+
+
+def location(suite: Suite = CONTROL_PLANE) -> Path:
+    """`$CMP_TESTBED_BIN`, which is only ever read, else the folder of the cache for exactly these sources."""
     if ready := os.environ.get("CMP_TESTBED_BIN"):
         return Path(ready).resolve()
-    return cache.directory() / _versions_hash() / "bin"
+    return cache.directory() / _sources_hash(suite) / "bin"
 
 
-def missing(folder: Path) -> list[str]:
-    return [name for name in FILES if not (folder / name).is_file()]
+def missing(folder: Path, suite: Suite = CONTROL_PLANE) -> list[str]:
+    return [name for name in suite.files if not (folder / name).is_file()]
 
 
 def pinned(module: str, pin: str) -> str:
@@ -84,21 +140,21 @@ def pinned(module: str, pin: str) -> str:
     return found[1]
 
 
-def build() -> Path:
+def build(suite: Suite = CONTROL_PLANE) -> Path:
     """Build what is missing and return the folder. Raises Unavailable with the reason and the way on."""
-    folder = location()
-    if not missing(folder):
+    folder = location(suite)
+    if not missing(folder, suite):
         return folder
     if "CMP_TESTBED_BIN" in os.environ:
-        return directory()
+        return directory(suite)
     toolchain = go_environment()
     with cache.locked(folder.parent):
         folder.mkdir(exist_ok=True)
-        for binary in BINARIES:
+        for binary in suite.binaries:
             if not (folder / binary.name).is_file():
                 with _progress(f"{binary.name} {binary.version}"), _replacing(folder / binary.name) as target:
                     _compile(binary, target, toolchain)
-        if not (folder / CRDS).is_file():
+        if suite.crds and not (folder / CRDS).is_file():
             with _progress("KubeVirt's CRDs"), _replacing(folder / CRDS) as target:
                 _write_crds(target, toolchain)
     return folder
@@ -136,6 +192,8 @@ def _compile(binary: Binary, target: Path, toolchain: Mapping[str, str]) -> None
 
 def _ldflags(binary: Binary) -> str:
     """Stripped, and stamped with the version: an unstamped API server confuses its clients."""
+    if binary.pin == _CONTAINERD:
+        return f"-s -w -X {_CONTAINERD}/version.Version={binary.version}"
     if binary.module != "kubernetes":
         return "-s -w"
     major, minor, _ = binary.version.removeprefix("v").split(".")
@@ -208,8 +266,10 @@ def _replacing(final: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _versions_hash() -> str:
+def _sources_hash(suite: Suite) -> str:
     digest = hashlib.sha256()
-    for path in sorted(_SOURCES.glob("*/*")):
-        digest.update(path.name.encode() + path.read_bytes())
+    for module in suite.modules:
+        for path in sorted((_SOURCES / module).rglob("*")):
+            if path.is_file():
+                digest.update(path.relative_to(_SOURCES).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -28,15 +28,19 @@ def start(
     node_memory: str = "256Gi",
     node_pods: int = 2000,
     virtual_machines: bool = True,
+    real_node: bool = False,
 ) -> "ControlPlane":
     """A control plane that is ready for work; stop it with `stop()` or use it as a context manager.
 
     Ready is: the API server says so, its OpenAPI document parses, Pods are admitted, KubeVirt's CRDs are established
     (unless `virtual_machines` is False) and all nodes are Ready, each with `node_cpu` and `node_memory`, which are
-    Kubernetes quantities.
+    Kubernetes quantities. With `real_node` nothing pretends: no nodes and no kwok, whatever the other arguments say,
+    but a way to the one node that `testbed.node.start` adds.
     Raises Unavailable when the binaries are not built, RuntimeError with the logs' ends when something does not start.
     """
-    plane = ControlPlane(build.directory())
+    plane = ControlPlane(build.directory(), real_node)
+    if real_node:
+        nodes, virtual_machines = 0, False
     try:
         plane._start(virtual_machines)
         for number in range(nodes):
@@ -52,8 +56,9 @@ def start(
 class ControlPlane:
     """etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok, all ours."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, real_node: bool = False) -> None:
         self._binaries = binaries
+        self._real_node = real_node
         self._scratch = Scratch("kubernetes")
         self.directory = self._scratch.path
         self._processes: dict[str, Process] = {}
@@ -61,6 +66,9 @@ class ControlPlane:
         self._authority = Authority(self.directory)
         names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
         self._serving = self._authority.server("kube-apiserver", names, [_HOST, "10.96.0.1"])
+        self.authority = self._authority.certificate
+        self.tunnel = self.directory / "tunnel.sock"
+        """Where the API server asks a real node to connect it to an address of the node's network (HTTP CONNECT)."""
         self._token_keys = signing_keys(self.directory, "service-accounts")
         administrator = self._authority.client("admin", "system:masters")
         self.port = free_port()
@@ -107,6 +115,11 @@ class ControlPlane:
         token = self._api.post(f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 86_400}})
         return self._write_kubeconfig(name, {"token": token["status"]["token"]})
 
+    def client_kubeconfig(self, name: str, group: str) -> Path:
+        """A kubeconfig for user `name` of `group`, who proves it with a certificate."""
+        certificate, key = self._authority.client(name, group)
+        return self._write_kubeconfig(name, {"client-certificate": str(certificate), "client-key": str(key)})
+
     def kill_api_server(self) -> None:
         """kill -9; everything else goes on without it."""
         self._processes["kube-apiserver"].kill()
@@ -140,7 +153,8 @@ class ControlPlane:
         self._spawn_controllers()
         if virtual_machines:
             self._install_crds()
-        self._spawn("kwok", "--kubeconfig", self.kubeconfig, "--config", self._stages(virtual_machines))
+        if not self._real_node:
+            self._spawn("kwok", "--kubeconfig", self.kubeconfig, "--config", self._stages(virtual_machines))
         if virtual_machines:
             self._virt_controller = VirtController(self._api, "node-0")
             self._virt_controller.start()
@@ -182,6 +196,29 @@ class ControlPlane:
             f"--service-account-signing-key-file={private}",
             "--authorization-mode=Node,RBAC",
             "--allow-privileged=true",
+            *(self._node_flags() if self._real_node else ()),
+        )
+
+    def _node_flags(self) -> Sequence[str]:
+        """How the API server reaches, and proves itself to, a kubelet in a network of its own."""
+        certificate, key = self._authority.client("kube-apiserver-kubelet-client", "system:masters")
+        transport = {"uds": {"udsName": str(self.tunnel)}}
+        connection = {"proxyProtocol": "HTTPConnect", "transport": transport}
+        selection = self.directory / "egress.json"
+        selection.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "apiserver.k8s.io/v1beta1",
+                    "kind": "EgressSelectorConfiguration",
+                    "egressSelections": [{"name": "cluster", "connection": connection}],
+                }
+            )
+        )
+        return (
+            f"--kubelet-client-certificate={certificate}",
+            f"--kubelet-client-key={key}",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--egress-selector-config-file={selection}",
         )
 
     def _spawn_controllers(self) -> None:

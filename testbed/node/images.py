@@ -1,0 +1,109 @@
+"""The node's images, made by hand: an OCI layout that the node's registry serves. Needs no registry and no builder.
+
+Every image is one layer with one or two static programs. The formats are those of
+https://github.com/opencontainers/image-spec
+"""
+
+import hashlib
+import io
+import json
+import platform
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from testbed import packages
+
+BUSYBOX = "testbed/busybox:1"
+PAUSE = "testbed/pause:1"
+WEB = "testbed/web:1"
+CRASHING = "testbed/crashing:1"
+HUNGRY = "testbed/hungry:1"
+# What CMP starts when it is not told otherwise. It is not nginx: it is our web server under that name.
+DEFAULT = "nginx:latest"
+
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+_SHELL = ("sh", "cat", "cp", "env", "id", "kill", "ls", "ps", "sleep", "tar", "touch", "wget")
+
+
+@dataclass(frozen=True)
+class _Image:
+    files: Mapping[str, Path]
+    entrypoint: Sequence[str]
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+def write(folder: Path, binaries: Path) -> None:
+    """All of them, as `<folder>/blobs/sha256-…` and `<folder>/tags.json`: {"library/nginx": {"latest": "sha256:…"}}.
+
+    Raises Unavailable when Debian's busybox cannot be had.
+    """
+    blobs = folder / "blobs"
+    blobs.mkdir(parents=True)
+    tags: dict[str, dict[str, str]] = {}
+    for name, image in _images(binaries).items():
+        repository, _, tag = name.rpartition(":")
+        tags.setdefault(repository if "/" in repository else f"library/{repository}", {})[tag] = _write(blobs, image)
+    (folder / "tags.json").write_text(json.dumps(tags))
+
+
+def _images(binaries: Path) -> Mapping[str, _Image]:
+    busybox = packages.unpacked("busybox-static") / "bin/busybox"
+    web = {"web": binaries / "web"}
+    shell = {f"bin/{name}": "busybox" for name in _SHELL}
+    return {
+        PAUSE: _Image({"pause": binaries / "pause"}, ["/pause"]),
+        BUSYBOX: _Image({"bin/busybox": busybox}, ["/bin/busybox"], shell),
+        WEB: _Image({**web, "bin/busybox": busybox}, ["/web"], shell),
+        DEFAULT: _Image({**web, "bin/busybox": busybox}, ["/web"], shell),
+        CRASHING: _Image(web, ["/web", "crash"]),
+        HUNGRY: _Image(web, ["/web", "eat"]),
+    }
+
+
+def _write(blobs: Path, image: _Image) -> str:
+    """The digest of its manifest."""
+    layer = _put(blobs, _layer(image))
+    system = {"os": "linux", "architecture": _ARCHITECTURES[platform.machine()]}
+    run = {"Entrypoint": list(image.entrypoint), "Env": ["PATH=/bin"]}
+    configuration = {**system, "config": run, "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}
+    config = _put(blobs, json.dumps(configuration).encode())
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "config": {"mediaType": _CONFIG, **config},
+        "layers": [{"mediaType": _LAYER, **layer}],
+    }
+    return str(_put(blobs, json.dumps(manifest).encode())["digest"])
+
+
+def _layer(image: _Image) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name in ("bin", "etc", "tmp"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(folder)
+        for name, path in image.files.items():
+            program = tarfile.TarInfo(name)
+            program.size, program.mode = path.stat().st_size, 0o755
+            with path.open("rb") as source:
+                tar.addfile(program, source)
+        for name, target in image.links.items():
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            tar.addfile(link)
+    return content.getvalue()
+
+
+def _put(blobs: Path, content: bytes) -> dict[str, Any]:
+    digest = hashlib.sha256(content).hexdigest()
+    (blobs / f"sha256-{digest}").write_bytes(content)
+    return {"digest": f"sha256:{digest}", "size": len(content)}

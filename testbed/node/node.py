@@ -1,0 +1,224 @@
+"""Starts, readies and stops one real node. Never builds anything."""
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from testbed import Unavailable, build, packages
+from testbed.node import cgroups, configuration, images, inside, keeper, registry, relay
+from testbed.processes import Process, Scratch, spawn
+
+if TYPE_CHECKING:
+    from testbed.kubernetes import ControlPlane
+
+_ROOT = Path(__file__).parents[2]
+_TIMEOUT = 60.0
+_TOOLS = ("ip", "mount", "nsenter", "setpriv", "unshare")
+
+
+def start(control_plane: "ControlPlane", name: str = "node") -> "Node":
+    """A node of that name which is Ready and takes Pods; stop it with `stop()` or use it as a context manager.
+
+    The control plane was started with `real_node=True` and has no other. Raises Unavailable, saying why, where none can
+    run: not root, kernel features missing, binaries not built; RuntimeError with a log's end when something fails.
+    """
+    node = Node(control_plane, name, available())
+    try:
+        node._start()
+    except BaseException:
+        node.stop()
+        raise
+    return node
+
+
+def available() -> Path:
+    """The folder of the binaries. Raises Unavailable, saying why, where a node cannot run."""
+    if os.getuid() != 0:
+        raise Unavailable("a real node needs root: namespaces, mounts and cgroups are made for it")
+    if lacking := [tool for tool in _TOOLS if shutil.which(tool) is None]:
+        raise Unavailable(f"a real node needs {', '.join(lacking)} (packages util-linux, iproute2)")
+    if not cgroups.hierarchies():
+        raise Unavailable("a real node needs cgroups, and none are mounted")
+    tried = subprocess.run(
+        ["unshare", "--mount", "--cgroup", "--net", "--pid", "--uts", "--ipc", "--fork", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode != 0:
+        raise Unavailable(f"a real node needs namespaces of its own: {tried.stderr.strip()}")
+    if "overlay" not in Path("/proc/filesystems").read_text():
+        raise Unavailable("a real node needs overlayfs in the kernel")
+    return build.directory(build.NODE)
+
+
+class Node:
+    """Its namespaces, and in them containerd, kubelet, kube-proxy, a registry and the relay to the API server."""
+
+    def __init__(self, control_plane: "ControlPlane", name: str, binaries: Path) -> None:
+        self.name = name
+        self._plane = control_plane
+        self._binaries = binaries
+        self._scratch = Scratch("node")
+        self.directory = self._scratch.path
+        self._processes: dict[str, Process] = {}
+        self._keeper: subprocess.Popen[str] | None = None
+        self.pid = 0
+        """Of the first process in the node's namespaces."""
+
+    def enter(self, *argv: str | Path) -> list[str | Path]:
+        """The command line that runs `argv` as one of the node's daemons: in its namespaces and its cgroups."""
+        join = 'for leaf in $CGROUPS; do echo $$ > "$leaf/cgroup.procs"; done; exec "$@"'
+        leaves = " ".join(str(path) for path in self._leaves())
+        entered = ["nsenter", f"--target={self.pid}", "--mount", "--cgroup", "--net", "--pid", "--uts", "--ipc", "--"]
+        environment = ["env", f"PATH={self.directory / 'bin'}:{self._binaries}:{os.environ['PATH']}"]
+        environment += [f"PYTHONPATH={_ROOT}", f"CGROUPS={leaves}"]
+        return [*entered, *environment, "setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", join, "sh", *argv]
+
+    def run(self, *argv: str | Path) -> str:
+        """The output of a command run inside, such as ("nft", "list", "ruleset"). RuntimeError when it fails."""
+        done = subprocess.run(self.enter(*argv), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(map(str, argv))}: {done.stderr.strip()}")
+        return done.stdout
+
+    def kill(self, daemon: str) -> None:
+        """kill -9 of "kubelet", "containerd" or "kube-proxy"; containers go on without them."""
+        self._processes[daemon].kill()
+
+    def restart(self, daemon: str) -> None:
+        """Start a killed daemon again where it was."""
+        {"containerd": self._start_containerd, "kubelet": self._start_kubelet, "kube-proxy": self._start_proxy}[
+            daemon
+        ]()
+
+    def stop(self) -> None:
+        """End it, with its containers, and remove what it wrote. The Node object stays, as when a machine is lost."""
+        while self._processes:
+            _, process = self._processes.popitem()
+            process.kill()
+        if self._keeper is not None:
+            assert self._keeper.stdin
+            assert self._keeper.stdout
+            self._keeper.stdin.close()
+            self._keeper.stdout.close()
+            self._keeper.wait()
+            self._keeper = None
+        self._scratch.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        images.write(self.directory / "images", self._binaries)
+        self._install_tools()
+        configuration.write(
+            self.directory,
+            binaries=self._binaries,
+            runc=self.directory / "bin/runc",
+            authority=self._plane.authority,
+            kube_proxy=self._plane.client_kubeconfig("system:kube-proxy", "system:node-proxier"),
+        )
+        self._isolate()
+        self._connect()
+        self._start_containerd()
+        self._start_kubelet()
+        self._start_proxy()
+        self._publish_api_server()
+        self._processes["kubelet"].wait_until(self._ready, _TIMEOUT)
+
+    def _install_tools(self) -> None:
+        """runc and nft under their plain names, which is how containerd, kube-proxy and portmap call them."""
+        folder = self.directory / "bin"
+        folder.mkdir()
+        runc = packages.unpacked("runc") / "usr/sbin/runc"
+        # It starts itself anew from /proc/self/exe, so no loader and no library path may stand before it.
+        (folder / "runc").symlink_to(runc)
+        nft = packages.command(packages.unpacked("nftables"), "usr/sbin/nft")
+        (folder / "nft").write_text(f'#!/bin/sh\nexec {shlex.join(str(word) for word in nft)} "$@"\n')
+        (folder / "nft").chmod(0o755)
+
+    def _isolate(self) -> None:
+        log = self.directory / "keeper.log"
+        with log.open("wb") as errors:
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-m", keeper.__name__, str(self.directory), self.name],
+                cwd=_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        assert self._keeper.stdout
+        first = self._keeper.stdout.readline()
+        if not first:
+            raise Unavailable(f"no namespaces or cgroups for a real node: {log.read_text()[-500:]}")
+        self.pid = int(first)
+
+    def _connect(self) -> None:
+        outside, port = self.directory / "api.sock", str(self._plane.port)
+        out: list[str | Path] = [sys.executable, "-m", relay.__name__, "out", outside, port]
+        self._processes["relay"] = spawn("relay", ["env", f"PYTHONPATH={_ROOT}", *out], self.directory)
+        self._spawn("relay-inside", sys.executable, "-m", relay.__name__, "both", outside, port, self._plane.tunnel)
+        served = str(configuration.REGISTRY_PORT)
+        self._spawn("registry", sys.executable, "-m", registry.__name__, self.directory / "images", served)
+
+    def _start_containerd(self) -> None:
+        self._spawn("containerd", "containerd", "--config", self.directory / "containerd.toml")
+        answers: list[str | Path] = [self._binaries / "ctr", "--address", configuration.CONTAINERD_SOCKET, "version"]
+        self._processes["containerd"].wait_until(lambda: self._succeeds(*answers), _TIMEOUT)
+
+    def _start_kubelet(self) -> None:
+        self._spawn(
+            "kubelet",
+            "kubelet",
+            f"--kubeconfig={self._plane.client_kubeconfig(f'system:node:{self.name}', 'system:nodes')}",
+            f"--config={self.directory / 'kubelet.json'}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={inside.ADDRESS}",
+        )
+
+    def _start_proxy(self) -> None:
+        flags = (f"--config={self.directory / 'kube-proxy.json'}", f"--hostname-override={self.name}")
+        self._spawn("kube-proxy", "kube-proxy", *flags)
+
+    def _publish_api_server(self) -> None:
+        """What is at the first address of the Services: inside this node, our relay."""
+        metadata = {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}}
+        body = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": metadata,
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [inside.ADDRESS], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": self._plane.port, "protocol": "TCP"}],
+        }
+        self._plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    def _spawn(self, name: str, *argv: str | Path) -> None:
+        self._processes[name] = spawn(name, self.enter(*argv), self.directory)
+
+    def _succeeds(self, *argv: str | Path) -> bool:
+        return subprocess.run(self.enter(*argv), capture_output=True, check=False).returncode == 0
+
+    def _leaves(self) -> list[Path]:
+        known = cgroups.hierarchies()
+        top = Path("/sys/fs/cgroup")
+        return [(top if each.v2 else top / each.mount.name) / cgroups.DAEMONS for each in known]
+
+    def _ready(self) -> bool:
+        with contextlib.suppress(RuntimeError):
+            node: dict[str, Any] = json.loads(self._plane.kubectl("get", "node", self.name, "-o", "json"))
+            conditions = {each["type"]: each["status"] for each in node["status"].get("conditions", [])}
+            return conditions.get("Ready") == "True" and not node["spec"].get("taints")
+        return False
