@@ -32,6 +32,11 @@ test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, 
 	$(UV) run --no-sync python -m testbed build
 	$(UV) run --no-sync pytest -m kubernetes
 
+.PHONY: test-node
+test-node: install ## builds kubelet, containerd … when missing, then the tests on a real node (needs root)
+	$(UV) run --no-sync python -m testbed build node
+	$(UV) run --no-sync pytest -m node
+
 .PHONY: fuzz
 fuzz: install ## Schemathesis against the running API, 5,000 requests and more
 	CMP_FUZZ=full $(UV) run --no-sync pytest -m fuzz

@@ -1,57 +1,81 @@
-"""`python -m testbed build | status | kubernetes up`: the real servers from the command line."""
+"""`python -m testbed build | status | kubernetes up | node up`: the real servers from the command line."""
 
 import argparse
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from testbed import Unavailable, build, kubernetes
+from testbed import Unavailable, build, kubernetes, node
 
 
 def main() -> int:
     commands = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
     words = commands.add_subparsers(dest="word", required=True)
-    words.add_parser("build", help="build the control plane's binaries where they are missing")
+    making = words.add_parser("build", help="build the control plane's binaries where they are missing")
+    making.add_argument("more", nargs="?", choices=["node"], help="also those of a real node")
     words.add_parser("status", help="what is there, what is missing and why")
     plane = words.add_parser("kubernetes", help="run a control plane in the foreground until Ctrl-C")
     plane.add_argument("up", choices=["up"])
     plane.add_argument("--nodes", type=int, default=3, help="how many nodes that pretend (default 3)")
+    real = words.add_parser("node", help="run a control plane with one real node in the foreground until Ctrl-C")
+    real.add_argument("up", choices=["up"])
     arguments = commands.parse_args()
     try:
         if arguments.word == "build":
             print(build.build())
+            if arguments.more == "node":
+                print(build.build(build.NODE))
             return 0
-        return _status() if arguments.word == "status" else _up(arguments.nodes)
+        if arguments.word == "status":
+            return _status(build.CONTROL_PLANE) | _status(build.NODE)
+        return _kubernetes_up(arguments.nodes) if arguments.word == "kubernetes" else _node_up()
     except Unavailable as reason:
         print(f"testbed: {reason}", file=sys.stderr)
         return 1
 
 
-def _status() -> int:
-    folder = build.location()
-    lacking = build.missing(folder)
-    versions = {binary.name: binary.version for binary in build.BINARIES}
+def _status(suite: build.Suite) -> int:
+    folder = build.location(suite)
+    lacking = build.missing(folder, suite)
+    versions = {binary.name: binary.version for binary in suite.binaries}
     versions[build.CRDS] = build.pinned("kubevirt", "kubevirt.io/kubevirt")
-    print(folder)
-    for name in build.FILES:
+    print(f"{suite.name}: {folder}")
+    for name in suite.files:
         print(f"  {name:24} {versions[name]:10} {'missing' if name in lacking else 'ready'}")
     if not lacking:
         return 0
     build.go_environment()
-    print("missing: run `python -m testbed build` (about ten minutes on two cores, once)")
+    print(f"missing: run `{suite.command}` (about ten minutes on two cores, once)")
     return 1
 
 
-def _up(nodes: int) -> int:
+def _kubernetes_up(nodes: int) -> int:
+    with _until_interrupted(), kubernetes.start(nodes=nodes) as plane:
+        _announce(plane, f"{nodes} nodes that pretend")
+    return 0
+
+
+def _node_up() -> int:
+    with _until_interrupted(), kubernetes.start(real_node=True) as plane, node.start(plane) as real:
+        _announce(plane, f"the real node {real.name} in {real.directory}")
+    return 0
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        with kubernetes.start(nodes=nodes) as plane:
-            print(f"Kubernetes {plane.api_version} at {plane.url} with {nodes} nodes that pretend; Ctrl-C stops it")
-            print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)
-            signal.pause()
+        yield
     except KeyboardInterrupt:
         print("stopped")
-    return 0
+
+
+def _announce(plane: kubernetes.ControlPlane, with_what: str) -> None:
+    print(f"Kubernetes {plane.api_version} at {plane.url} with {with_what}; Ctrl-C stops it")
+    print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)
+    signal.pause()
 
 
 if __name__ == "__main__":

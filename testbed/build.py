@@ -49,6 +49,8 @@ class Suite:
     """What is built and used together, kept in one folder for each state of its sources."""
 
     name: str
+    command: str
+    """That builds it."""
     binaries: tuple[Binary, ...]
     crds: bool = False
 
@@ -79,6 +81,7 @@ def _plugin(path: str) -> Binary:
 
 CONTROL_PLANE = Suite(
     "control plane",
+    "python -m testbed build",
     (
         _kubernetes("kubectl"),
         _kubernetes("kube-apiserver"),
@@ -91,6 +94,7 @@ CONTROL_PLANE = Suite(
 )
 NODE = Suite(
     "node",
+    "python -m testbed build node",
     (
         _kubernetes("kubelet"),
         _kubernetes("kube-proxy"),
@@ -113,12 +117,9 @@ def directory(suite: Suite = CONTROL_PLANE) -> Path:
     """Where all of the suite is ready to use. Raises Unavailable, naming what is missing, when it is not."""
     folder = location(suite)
     if lacking := missing(folder, suite):
-        way_on = "complete it or unset it" if "CMP_TESTBED_BIN" in os.environ else f"run `{_COMMANDS[suite.name]}`"
+        way_on = "complete it or unset it" if "CMP_TESTBED_BIN" in os.environ else f"run `{suite.command}`"
         raise Unavailable(f"the {suite.name}'s binaries are not built ({', '.join(lacking)} in {folder}): {way_on}")
     return folder
-
-
-_COMMANDS = {"control plane": "python -m testbed build", "node": "python -m testbed build node"}
 
 
 def location(suite: Suite = CONTROL_PLANE) -> Path:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from testbed import Unavailable, build, kubernetes
+from testbed import node as nodes
 from testbed.databases import DatabaseServer, MariaDB, MySQL, PostgreSQL
 
 _KEY = pytest.StashKey[dict[str, str]]()
@@ -53,6 +54,24 @@ def control_plane(pytestconfig: pytest.Config) -> Iterator[kubernetes.ControlPla
         crds = build.pinned("kubevirt", "kubevirt.io/kubevirt")
         pytestconfig.stash[_KEY][name] = f"ran on {plane.api_version} with the CRDs of KubeVirt {crds}"
         yield plane
+
+
+@pytest.fixture(scope="session")
+def node(pytestconfig: pytest.Config) -> Iterator[nodes.Node]:
+    """A real node and, as `node.control_plane`, the control plane of its own that it belongs to."""
+    name = "Kubernetes node"
+    with ExitStack() as stack:
+        try:
+            if os.environ.get("CMP_TESTBED_BUILD") == "1":
+                build.build()
+                build.build(build.NODE)
+            nodes.available()
+            plane = stack.enter_context(kubernetes.start(real_node=True))
+            started = stack.enter_context(nodes.start(plane))
+        except Unavailable as reason:
+            _skip(pytestconfig, name, reason)
+        pytestconfig.stash[_KEY][name] = f"ran on kubelet {plane.api_version} with {started.runtime}"
+        yield started
 
 
 def pytest_configure(config: pytest.Config) -> None:

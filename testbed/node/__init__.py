@@ -4,6 +4,6 @@ Containers really run. Nothing of it touches the machine's network, settings or 
 process that started it, however that ends. `images` says what can be run without any registry.
 """
 
-from testbed.node.node import Node, start
+from testbed.node.node import Node, available, start
 
-__all__ = ["Node", "start"]
+__all__ = ["Node", "available", "start"]

@@ -46,11 +46,11 @@ def hierarchies() -> list[Hierarchy]:
 
 
 def create(name: str) -> list[Path]:
-    """The new cgroups, called `PREFIX` + `name`. OSError where one may not be made."""
+    """The new cgroups, called `name`, which starts with `PREFIX`. OSError where one may not be made."""
     made: list[Path] = []
     try:
         for hierarchy in hierarchies():
-            folder = _place(hierarchy) / f"{PREFIX}{name}"
+            folder = _place(hierarchy) / name
             folder.mkdir()
             made.append(folder)
             _inherit(folder)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from testbed.node import images
-from testbed.node.inside import ADDRESS
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 REGISTRY_PORT = 5000
@@ -103,7 +102,6 @@ def _kube_proxy(kubeconfig: Path) -> Mapping[str, Any]:
         "mode": "nftables",
         "clientConnection": {"kubeconfig": str(kubeconfig)},
         "clusterCIDR": POD_RANGE,
-        "nodeIPOverride": [ADDRESS],
         # The machine's connection tracking is not ours to size.
         "conntrack": {"maxPerCore": 0, "min": 0},
     }

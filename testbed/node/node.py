@@ -7,11 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from testbed import Unavailable, build, packages
-from testbed.node import cgroups, configuration, images, inside, keeper, registry, relay
+from testbed.node import cgroups, configuration, images
+from testbed.node.inside import ADDRESS
 from testbed.processes import Process, Scratch, spawn
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Node:
 
     def __init__(self, control_plane: "ControlPlane", name: str, binaries: Path) -> None:
         self.name = name
-        self._plane = control_plane
+        self.control_plane = control_plane
         self._binaries = binaries
         self._scratch = Scratch("node")
         self.directory = self._scratch.path
@@ -71,6 +73,12 @@ class Node:
         self._keeper: subprocess.Popen[str] | None = None
         self.pid = 0
         """Of the first process in the node's namespaces."""
+        self._started = ""
+
+    @property
+    def runtime(self) -> str:
+        """As the kubelet reports it, for example containerd://2.2.9."""
+        return str(self._seen()["status"]["nodeInfo"]["containerRuntimeVersion"])
 
     def enter(self, *argv: str | Path) -> list[str | Path]:
         """The command line that runs `argv` as one of the node's daemons: in its namespaces and its cgroups."""
@@ -125,12 +133,13 @@ class Node:
             self.directory,
             binaries=self._binaries,
             runc=self.directory / "bin/runc",
-            authority=self._plane.authority,
-            kube_proxy=self._plane.client_kubeconfig("system:kube-proxy", "system:node-proxier"),
+            authority=self.control_plane.authority,
+            kube_proxy=self.control_plane.client_kubeconfig("system:kube-proxy", "system:node-proxier"),
         )
         self._isolate()
         self._connect()
         self._start_containerd()
+        self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._start_kubelet()
         self._start_proxy()
         self._publish_api_server()
@@ -151,7 +160,7 @@ class Node:
         log = self.directory / "keeper.log"
         with log.open("wb") as errors:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-m", keeper.__name__, str(self.directory), self.name],
+                [sys.executable, "-m", "testbed.node.keeper", str(self.directory), self.name],
                 cwd=_ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -166,12 +175,14 @@ class Node:
         self.pid = int(first)
 
     def _connect(self) -> None:
-        outside, port = self.directory / "api.sock", str(self._plane.port)
-        out: list[str | Path] = [sys.executable, "-m", relay.__name__, "out", outside, port]
+        outside, port = self.directory / "api.sock", str(self.control_plane.port)
+        out: list[str | Path] = [sys.executable, "-m", "testbed.node.relay", "out", outside, port]
         self._processes["relay"] = spawn("relay", ["env", f"PYTHONPATH={_ROOT}", *out], self.directory)
-        self._spawn("relay-inside", sys.executable, "-m", relay.__name__, "both", outside, port, self._plane.tunnel)
+        self._spawn(
+            "relay-inside", sys.executable, "-m", "testbed.node.relay", "both", outside, port, self.control_plane.tunnel
+        )
         served = str(configuration.REGISTRY_PORT)
-        self._spawn("registry", sys.executable, "-m", registry.__name__, self.directory / "images", served)
+        self._spawn("registry", sys.executable, "-m", "testbed.node.registry", self.directory / "images", served)
 
     def _start_containerd(self) -> None:
         self._spawn("containerd", "containerd", "--config", self.directory / "containerd.toml")
@@ -182,10 +193,10 @@ class Node:
         self._spawn(
             "kubelet",
             "kubelet",
-            f"--kubeconfig={self._plane.client_kubeconfig(f'system:node:{self.name}', 'system:nodes')}",
+            f"--kubeconfig={self.control_plane.client_kubeconfig(f'system:node:{self.name}', 'system:nodes')}",
             f"--config={self.directory / 'kubelet.json'}",
             f"--hostname-override={self.name}",
-            f"--node-ip={inside.ADDRESS}",
+            f"--node-ip={ADDRESS}",
         )
 
     def _start_proxy(self) -> None:
@@ -200,10 +211,10 @@ class Node:
             "kind": "EndpointSlice",
             "metadata": metadata,
             "addressType": "IPv4",
-            "endpoints": [{"addresses": [inside.ADDRESS], "conditions": {"ready": True}}],
-            "ports": [{"name": "https", "port": self._plane.port, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [ADDRESS], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": self.control_plane.port, "protocol": "TCP"}],
         }
-        self._plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+        self.control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
     def _spawn(self, name: str, *argv: str | Path) -> None:
         self._processes[name] = spawn(name, self.enter(*argv), self.directory)
@@ -217,8 +228,13 @@ class Node:
         return [(top if each.v2 else top / each.mount.name) / cgroups.DAEMONS for each in known]
 
     def _ready(self) -> bool:
+        """As this kubelet says: an earlier node of that name may have left its word behind."""
         with contextlib.suppress(RuntimeError):
-            node: dict[str, Any] = json.loads(self._plane.kubectl("get", "node", self.name, "-o", "json"))
-            conditions = {each["type"]: each["status"] for each in node["status"].get("conditions", [])}
-            return conditions.get("Ready") == "True" and not node["spec"].get("taints")
+            node = self._seen()
+            said = {each["type"]: each for each in node["status"].get("conditions", [])}.get("Ready", {})
+            fresh = said.get("lastHeartbeatTime", "") >= self._started
+            return said.get("status") == "True" and fresh and not node["spec"].get("taints")
         return False
+
+    def _seen(self) -> Any:
+        return json.loads(self.control_plane.kubectl("get", "node", self.name, "-o", "json"))
