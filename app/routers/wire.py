@@ -104,7 +104,7 @@ def _walk(value: Any, depth: int) -> None:
     elif isinstance(value, list):
         for item in value:
             _walk(item, depth + 1)
-    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+    elif isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         _refuse("a string holds half a character")
 
 
