@@ -3,7 +3,7 @@
 Parses the path and the query the way a Kubernetes API server does; decides nothing.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -33,7 +33,6 @@ class Request:
     subresource: str = ""
     kubevirt: bool = False
     """The path is below subresources.kubevirt.io."""
-    extra: Json = field(default_factory=dict)
 
     @property
     def target(self) -> Resource:

@@ -3,7 +3,7 @@
 `custom` marks kinds that a real cluster serves from a CustomResourceDefinition: no strategic merge, atomic lists.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -23,7 +23,7 @@ class Resource:
     custom: bool = False
     returns_deleted: bool = False
     """DELETE answers the last state of the object instead of a Status."""
-    field_selectors: tuple[str, ...] = field(default=())
+    field_selectors: tuple[str, ...] = ()
 
     @property
     def singular(self) -> str:

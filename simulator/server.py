@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from simulator import api, faults, present, watch
+from simulator import api, faults, present, reads, watch
 from simulator import request as requests
 from simulator.admin import Admin
 from simulator.api import Api, Reply
@@ -131,8 +131,6 @@ class Application:
         resource = request.target
         collection = self._world.store.collections[resource]
         revision = max(self._world.store.revision - rule.behind, collection.floor, 1)
-        from simulator import reads
-
         found = collection.at(revision, request.namespace, reads.selector_of(request))
         shape = present.form(request.accept)
         if request.verb == "list":

@@ -34,7 +34,7 @@ class Answer:
         self.status = response.status_code
         self.text = response.text
         self.content_type = response.headers.get("content-type", "")
-        self.json: Json = response.json() if "json" in self.content_type and response.text else {}
+        self.json: Json = response.json() if self.text.startswith("{") else {}
 
     def __repr__(self) -> str:
         return f"{self.status} {self.text[:1500]}"
