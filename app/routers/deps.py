@@ -41,13 +41,17 @@ class State:
     """Which one the embedded worker uses."""
 
 
-async def state_of(request: Request) -> State:
-    # Not a plain function: FastAPI would run it in a thread, for every request.
+def state_of(request: Request) -> State:
     state: State = request.app.state.cmp
     return state
 
 
-CurrentState = Annotated[State, Depends(state_of)]
+async def _state(request: Request) -> State:
+    # A plain function would be run in a thread by FastAPI, for every request.
+    return state_of(request)
+
+
+CurrentState = Annotated[State, Depends(_state)]
 
 
 async def viewer_of(request: Request, state: CurrentState) -> Viewer:

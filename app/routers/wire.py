@@ -40,6 +40,14 @@ class StrictRoute(APIRoute):
         return strict
 
 
+class BareRoute(APIRoute):
+    """For an endpoint that takes the request alone: FastAPI describes it and stays out of its way."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
 class Json(Response):
     """An answer from plain values; UUIDs and datetimes are written as JSON has them."""
 
