@@ -101,7 +101,7 @@ class Node:
         self._processes[daemon].kill()
 
     def restart(self, daemon: str) -> None:
-        """Start a killed daemon again where it was."""
+        """Start a killed daemon again where it was; a kubelet is Ready again afterwards."""
         {"containerd": self._start_containerd, "kubelet": self._start_kubelet, "kube-proxy": self._start_proxy}[
             daemon
         ]()
@@ -139,11 +139,9 @@ class Node:
         self._isolate()
         self._connect()
         self._start_containerd()
-        self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._start_kubelet()
         self._start_proxy()
         self._publish_api_server()
-        self._processes["kubelet"].wait_until(self._ready, _TIMEOUT)
+        self._start_kubelet()
 
     def _install_tools(self) -> None:
         """runc and nft under their plain names, which is how containerd, kube-proxy and portmap call them."""
@@ -190,6 +188,7 @@ class Node:
         self._processes["containerd"].wait_until(lambda: self._succeeds(*answers), _TIMEOUT)
 
     def _start_kubelet(self) -> None:
+        self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._spawn(
             "kubelet",
             "kubelet",
@@ -198,6 +197,7 @@ class Node:
             f"--hostname-override={self.name}",
             f"--node-ip={ADDRESS}",
         )
+        self._processes["kubelet"].wait_until(self._ready, _TIMEOUT)
 
     def _start_proxy(self) -> None:
         flags = (f"--config={self.directory / 'kube-proxy.json'}", f"--hostname-override={self.name}")
@@ -228,13 +228,18 @@ class Node:
         return [(top if each.v2 else top / each.mount.name) / cgroups.DAEMONS for each in known]
 
     def _ready(self) -> bool:
-        """As this kubelet says: an earlier node of that name may have left its word behind."""
+        """As this kubelet says: an earlier one of that name may have left its word behind."""
         with contextlib.suppress(RuntimeError):
             node = self._seen()
             said = {each["type"]: each for each in node["status"].get("conditions", [])}.get("Ready", {})
             fresh = said.get("lastHeartbeatTime", "") >= self._started
-            return said.get("status") == "True" and fresh and not node["spec"].get("taints")
+            ready = said.get("status") == "True" and fresh and not node["spec"].get("taints")
+            return ready and self.control_plane.kubectl("get", "--raw", self._healthz) == "ok"
         return False
+
+    @property
+    def _healthz(self) -> str:
+        return f"/api/v1/nodes/{self.name}/proxy/healthz"
 
     def _seen(self) -> Any:
         return json.loads(self.control_plane.kubectl("get", "node", self.name, "-o", "json"))

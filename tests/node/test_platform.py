@@ -1,0 +1,145 @@
+"""CMP on a real node, through its HTTP API only, with the rights that deploy/ gives it: containers really run."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from testbed.node import Node, images
+from tests.e2e.invariants import broken
+from tests.e2e.kube_eyes import KubeEyes, on_control_plane
+from tests.e2e.platform import ROOT, Platform, eventually, running, user
+
+pytestmark = pytest.mark.node
+
+SIZE = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_instance": 32}
+
+
+@pytest.fixture(scope="module")
+def eyes(node: Node) -> KubeEyes:
+    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
+    return on_control_plane(node.control_plane, str(node.control_plane.service_account("cmp", rules)))
+
+
+@pytest.fixture(scope="module")
+def platform(eyes: KubeEyes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with running(Platform(tmp_path_factory.mktemp("platform"), eyes.kubernetes)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def ada(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
+    async with user(platform, "ada", quota_cpu=8, quota_memory="8Gi") as client:
+        yield client
+
+
+async def test_a_cluster_lives(eyes: KubeEyes, ada: httpx.AsyncClient, node: Node) -> None:
+    body = {"name": "web", "instance_count": 3, "image": images.WEB, **SIZE}
+    made = await ada.post("/clusters/", params={"wait": 60}, json=body)
+    assert made.status_code == 201, made.text
+    cluster = made.json()
+    assert cluster["phase"] == "running", cluster
+    namespace = cluster["namespace"]
+    for instance in cluster["instances"]:
+        assert instance["status"] == "running", instance
+        said = node.control_plane.kubectl(
+            "exec", "-n", namespace, instance["instance_name"], "--", "wget", "-qO-", "http://127.0.0.1/"
+        )
+        assert said == f"hello from {instance['instance_name']}\n"
+
+    first = _container(eyes, namespace, "web-instance-1")
+    await _operate(ada, "web-instance-1", "stop", "stopped")
+    assert "web-instance-1" not in {pod["metadata"]["name"] for pod in eyes.pods(namespace)}
+    await _operate(ada, "web-instance-1", "start", "running")
+    again = _container(eyes, namespace, "web-instance-1")
+    assert again not in (None, first)
+    await _operate(ada, "web-instance-1", "restart", "running")
+    assert _container(eyes, namespace, "web-instance-1") not in (None, again)
+
+    before = _container(eyes, namespace, "web-instance-2")
+    eyes.delete(f"/api/v1/namespaces/{namespace}/pods/web-instance-2")
+
+    async def healed() -> bool:
+        status = (await ada.get("/instances/web-instance-2")).json()["status"]
+        return status == "running" and _container(eyes, namespace, "web-instance-2") not in (None, before)
+
+    await eventually(healed, "a Pod deleted behind CMP's back comes back")
+    await _delete(ada, eyes, "web", namespace)
+    assert _running_containers(node) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "reason", "words"),
+    [
+        ("typo", "testbed/web:no-such-tag", "image_pull", "not found"),
+        ("crash", images.CRASHING, "crash_loop", "exit code 3"),
+        ("hungry", images.HUNGRY, "out_of_memory", "OOMKilled"),
+    ],
+)
+async def test_what_goes_wrong_is_stated(
+    eyes: KubeEyes, ada: httpx.AsyncClient, name: str, image: str, reason: str, words: str
+) -> None:
+    made = await ada.post("/clusters/", json={"name": name, "instance_count": 1, "image": image, **SIZE})
+    assert made.status_code == 201, made.text
+    seen: list[Any] = []
+
+    async def said() -> Any:
+        instance = (await ada.get(f"/instances/{name}-instance-1")).json()
+        look = (instance["status"], instance["reason"], instance["message"])
+        if look not in seen:
+            seen.append(look)
+        return instance["reason"] == reason and instance
+
+    instance = await eventually(said, f"{reason} is named")
+    assert words in instance["message"], seen
+    await _delete(ada, eyes, name, made.json()["namespace"])
+
+
+async def test_the_default_image_runs_under_its_plain_name(ada: httpx.AsyncClient, eyes: KubeEyes) -> None:
+    made = await ada.post("/clusters/", params={"wait": 60}, json={"name": "plain", "instance_count": 1, **SIZE})
+    assert made.status_code == 201, made.text
+    cluster = made.json()
+    assert cluster["phase"] == "running", cluster
+    assert eyes.pods(cluster["namespace"])[0]["spec"]["containers"][0]["image"] == images.DEFAULT
+    await _delete(ada, eyes, "plain", cluster["namespace"])
+
+
+async def test_nothing_is_left(ada: httpx.AsyncClient, eyes: KubeEyes, platform: Platform, node: Node) -> None:
+    quota = (await ada.get("/users/me/quota")).json()
+    assert set(quota["used"].values()) == {0}, quota
+    left = eyes.get("/api/v1/namespaces?labelSelector=cmp.io/installation")["items"]
+    assert [namespace["metadata"]["name"] for namespace in left] == []
+    assert _running_containers(node) == []
+    platform.stop()
+    assert await broken(f"sqlite:///{platform.data_dir / 'cmp.sqlite3'}", left) == []
+
+
+async def _operate(client: httpx.AsyncClient, name: str, operation: str, becomes: str) -> None:
+    answer = await client.post(f"/instances/{name}/operate", params={"wait": 90}, json={"operation": operation})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["operation"]["status"] == "succeeded", answer.text
+    assert answer.json()["instance"]["status"] == becomes, answer.text
+
+
+async def _delete(client: httpx.AsyncClient, eyes: KubeEyes, name: str, namespace: str) -> None:
+    answer = await client.delete(f"/clusters/{name}", params={"wait": 120})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["operation"]["status"] == "succeeded", answer.text
+    assert (await client.get(f"/clusters/{name}")).status_code == 404
+    assert eyes.namespace(namespace) is None
+
+
+def _container(eyes: KubeEyes, namespace: str, name: str) -> str | None:
+    """The id of the container that runs as that instance."""
+    for pod in eyes.pods(namespace):
+        for status in pod["status"].get("containerStatuses", []):
+            if pod["metadata"]["name"] == name and "running" in status["state"]:
+                return str(status["containerID"])
+    return None
+
+
+def _running_containers(node: Node) -> list[str]:
+    """As containerd itself lists them, the pause containers of Pods included."""
+    return node.run("ctr", "--address", "/run/containerd/containerd.sock", "-n", "k8s.io", "tasks", "ls", "-q").split()
