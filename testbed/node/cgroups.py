@@ -85,12 +85,13 @@ def remove(folders: list[Path]) -> None:
             _remove(below)
 
 
-def sweep() -> None:
-    """Remove what is left of nodes whose keeper was killed itself; where a process lives, the node is in use."""
+def sweep(nodes: Path) -> None:
+    """Remove what is left of nodes whose keeper was killed itself: those without a process or a folder in `nodes`."""
     for hierarchy in hierarchies():
         for folder in list(hierarchy.mount.rglob(f"{PREFIX}*")):
             with contextlib.suppress(OSError):
-                if not any((below / "cgroup.procs").read_text() for below in _tree(folder)):
+                in_use = any((below / "cgroup.procs").read_text() for below in _tree(folder))
+                if not in_use and not (nodes / folder.name).exists():
                     remove([folder])
 
 

@@ -21,7 +21,7 @@ def main() -> None:
     folder, name = Path(sys.argv[1]), sys.argv[2]
     # Ctrl-C in a terminal is for the starter, which then closes our input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cgroups.sweep()
+    cgroups.sweep(folder.parent)
     made = cgroups.create(folder.name)
     try:
         _hold(folder, name, made)

@@ -1,6 +1,6 @@
 """CMP on a real node, through its HTTP API only, with the rights that deploy/ gives it: containers really run."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -58,16 +58,49 @@ async def test_a_cluster_lives(eyes: KubeEyes, ada: httpx.AsyncClient, node: Nod
     await _operate(ada, "web-instance-1", "restart", "running")
     assert _container(eyes, namespace, "web-instance-1") not in (None, again)
 
-    before = _container(eyes, namespace, "web-instance-2")
-    eyes.delete(f"/api/v1/namespaces/{namespace}/pods/web-instance-2")
-
-    async def healed() -> bool:
-        status = (await ada.get("/instances/web-instance-2")).json()["status"]
-        return status == "running" and _container(eyes, namespace, "web-instance-2") not in (None, before)
-
-    await eventually(healed, "a Pod deleted behind CMP's back comes back")
     await _delete(ada, eyes, "web", namespace)
     assert _running_containers(node) == []
+
+
+async def test_what_others_end_comes_back(eyes: KubeEyes, ada: httpx.AsyncClient, node: Node) -> None:
+    body = {"name": "heals", "instance_count": 2, "image": images.WEB, **SIZE}
+    namespace = (await ada.post("/clusters/", params={"wait": 60}, json=body)).json()["namespace"]
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "heals-instance-2"}}
+    before = _container(eyes, namespace, "heals-instance-1"), _container(eyes, namespace, "heals-instance-2")
+    eyes.delete(f"{pods}/heals-instance-1")
+    eyes.create(f"{pods}/heals-instance-2/eviction", eviction)
+    await eventually(_healed(ada, eyes, namespace, "heals-instance-1", before[0]), "deleted behind CMP's back")
+    await eventually(_healed(ada, eyes, namespace, "heals-instance-2", before[1]), "evicted")
+
+    before = _container(eyes, namespace, "heals-instance-1"), _container(eyes, namespace, "heals-instance-2")
+    node.control_plane.kubectl("drain", node.name, "--force", "--timeout=60s")
+
+    async def homeless() -> bool:
+        found = (await ada.get("/instances/heals-instance-1")).json()
+        return bool(found["reason"] == "unschedulable" and "unschedulable" in found["message"])
+
+    await eventually(homeless, "the only node is drained, and CMP says what is wrong")
+    node.control_plane.kubectl("uncordon", node.name)
+    for number in (1, 2):
+        name = f"heals-instance-{number}"
+        await eventually(_healed(ada, eyes, namespace, name, before[number - 1]), "drained")
+    await _delete(ada, eyes, "heals", namespace)
+
+
+async def test_a_process_that_ends_is_counted(ada: httpx.AsyncClient, eyes: KubeEyes, node: Node) -> None:
+    body = {"name": "ends", "instance_count": 1, "image": images.WEB, **SIZE}
+    namespace = (await ada.post("/clusters/", params={"wait": 60}, json=body)).json()["namespace"]
+    pod = eyes.pods(namespace)[0]["metadata"]
+    node.control_plane.kubectl("exec", "-n", namespace, pod["name"], "--", "kill", "1")
+
+    async def restarted() -> bool:
+        found = (await ada.get("/instances/ends-instance-1")).json()
+        return bool((found["status"], found["restarts"]) == ("running", 1) and "exit code 0" in found["message"])
+
+    await eventually(restarted, "the kubelet started it again, and CMP tells")
+    assert eyes.pods(namespace)[0]["metadata"]["uid"] == pod["uid"]
+    await _delete(ada, eyes, "ends", namespace)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +162,18 @@ async def _delete(client: httpx.AsyncClient, eyes: KubeEyes, name: str, namespac
     assert answer.json()["operation"]["status"] == "succeeded", answer.text
     assert (await client.get(f"/clusters/{name}")).status_code == 404
     assert eyes.namespace(namespace) is None
+
+
+def _healed(
+    client: httpx.AsyncClient, eyes: KubeEyes, namespace: str, name: str, before: str | None
+) -> Callable[[], Awaitable[bool]]:
+    """Whether it runs again, for its owner and on the node, in another container than `before`."""
+
+    async def look() -> bool:
+        status = (await client.get(f"/instances/{name}")).json()["status"]
+        return bool(status == "running" and _container(eyes, namespace, name) not in (None, before))
+
+    return look
 
 
 def _container(eyes: KubeEyes, namespace: str, name: str) -> str | None:
