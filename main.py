@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app import migrations, telemetry, worker
-from app.database import Database, SqliteInUse
+from app.database import Database, Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubeTarget
 from app.routers import clusters, events, health, instances, middleware, openapi, operations, problems, users
@@ -145,19 +145,33 @@ class _Server(uvicorn.Server):
 
 
 async def _first_start(state: State) -> None:
-    token = None
+    """The first administrator, made by one of however many processes start at the same time.
 
-    async with state.database.transaction() as session:
+    Its token is on disk before the commit, or an administrator could be there whose token nobody has; it gets the name
+    that people look for after the commit, so that `admin-token` never holds one that does not work.
+    """
+    kept = state.settings.data_dir / "admin-token"
+    pending = kept.with_suffix(".new")
+
+    async def once(session: Session) -> None:
         row = await platform.ensure(session)
         state.cursor_secret = bytes(row.cursor_secret)
         token = await user_service.first_administrator(session, users.default_quota(state.settings))
         if token is not None:
-            _keep(state.settings.data_dir / "admin-token", token)
+            _keep(pending, token)
+            if kept.exists():
+                kept.replace(kept.with_suffix(".earlier"))  # it belongs to another database
+        elif pending.exists() and not await user_service.token_exists(session, pending.read_text().strip()):
+            pending.unlink()
+
+    await state.database.run(once)
+    with contextlib.suppress(FileNotFoundError):  # another process with the same data directory was faster
+        pending.replace(kept)
 
 
 def _keep(path: Path, token: str) -> None:
-    """Before the commit: an administrator whose token nobody has would lock everybody out."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(token + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -32,9 +32,10 @@ T = TypeVar("T")
 Session = AsyncSession
 Row = Mapping[str, Any]
 
-# Serialization failure, deadlock, lock timeout; MariaDB's snapshot conflict 1020, deadlock 1213, lock timeout 1205.
+# Serialization failure, deadlock, lock timeout; MariaDB's snapshot conflict 1020, deadlock 1213, lock timeout 1205,
+# and 1305, no such savepoint: the deadlock just before took the savepoints away.
 _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
-_RETRYABLE_MYSQL = {1020, 1213, 1205}
+_RETRYABLE_MYSQL = {1020, 1213, 1205, 1305}
 _ATTEMPTS = 10
 _READ_ONLY = "cmp_read_only"
 

@@ -45,7 +45,19 @@ def _plain(text: str) -> str:
 def _not_reserved(name: str) -> str:
     if naming.reserved(name):
         raise ValueError("names that begin with kube- belong to Kubernetes")
+    return _not_an_id(name)
+
+
+def _not_an_id(name: str) -> str:
+    if naming.reads_as_id(name):
+        raise ValueError("a name that reads as an id would be taken for one")
     return name
+
+
+def _free_username(name: str) -> str:
+    if name in naming.RESERVED_USERNAMES:
+        raise ValueError("this name stands for whoever asks")
+    return _not_an_id(name)
 
 
 def _image(reference: str) -> str:
@@ -93,7 +105,11 @@ Memory = Annotated[
 ClusterName = Annotated[
     str, Field(min_length=1, max_length=naming.NAME_MAX, pattern=naming.NAME_PATTERN), AfterValidator(_not_reserved)
 ]
-Username = Annotated[str, Field(min_length=1, max_length=naming.USERNAME_MAX, pattern=naming.USERNAME_PATTERN)]
+Username = Annotated[
+    str,
+    Field(min_length=1, max_length=naming.USERNAME_MAX, pattern=naming.USERNAME_PATTERN),
+    AfterValidator(_free_username),
+]
 Image = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_plain), AfterValidator(_image)]
 LabelKey = Annotated[str, Field(min_length=1, max_length=63, pattern=naming.LABEL_KEY_PATTERN)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=naming.LABEL_VALUE_PATTERN)]

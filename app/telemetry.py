@@ -51,7 +51,15 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("alembic", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "aiosqlite", "kubernetes_asyncio"):
+    for noisy in (
+        "alembic",
+        "uvicorn",
+        "uvicorn.error",
+        "uvicorn.access",
+        "asyncio",
+        "aiosqlite",
+        "kubernetes_asyncio",
+    ):
         logging.getLogger(noisy).handlers = []
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
         logging.getLogger(noisy).propagate = True

@@ -28,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class Databases:
-    """Makes empty and migrated databases, of one kind."""
+    """Makes empty and migrated databases, of one kind; they go when their server or directory goes."""
 
     def __init__(self, kind: str, server: DatabaseServer | None, directory: Path) -> None:
         self.kind = kind
@@ -58,10 +58,6 @@ class Databases:
             await _migrate(url)
         return url
 
-    def drop(self, url: str) -> None:
-        if self.server is not None:
-            self.server.drop_database(url.rsplit("/", 1)[1])
-
 
 @pytest.fixture(scope="module")
 def database_kind(request: pytest.FixtureRequest) -> str:
@@ -77,10 +73,8 @@ def databases(
 
 
 @pytest.fixture(scope="module")
-async def database_url(databases: Databases) -> AsyncIterator[str]:
-    url = await databases.migrated()
-    yield url
-    databases.drop(url)
+async def database_url(databases: Databases) -> str:
+    return await databases.migrated()
 
 
 @pytest.fixture(scope="module")

@@ -27,21 +27,28 @@ async def answer(
     viewer: Viewer,
     ids: list[str],
     one: Callable[[Session, str], Awaitable[Done]],
+    *,
+    hold: Callable[[Session], Awaitable[None]],
 ) -> Response:
-    """200 with an item for each id, in the order given."""
+    """200 with an item for each id, in the order given. `hold` takes every lock that the items need, in one order."""
 
     async def work(session: Session) -> Outcome:
+        await hold(session)
         items: list[dict[str, Any]] = []
         nudge: set[uuid.UUID] = set()
         for id in ids:
+            savepoint = await session.begin_nested()
             try:
-                async with session.begin_nested():
-                    done = await one(session, id)
-                    await session.flush()
-                    items.append({"id": id, "operation": views.operation(done.operation), "problem": None})
-                    nudge.add(done.cluster_id)
+                done = await one(session, id)
+                await session.flush()
             except CmpError as error:
+                # Of this error only: after a deadlock MariaDB has no savepoint any more to go back to.
+                await savepoint.rollback()
                 items.append({"id": id, "operation": None, "problem": problems.problem_of(error)})
+            else:
+                await savepoint.commit()
+                items.append({"id": id, "operation": views.operation(done.operation), "problem": None})
+                nudge.add(done.cluster_id)
         failed = sum(item["problem"] is not None for item in items)
         return Outcome({"succeeded": len(items) - failed, "failed": failed, "items": items}, nudge=list(nudge))
 

@@ -29,6 +29,7 @@ from app.routers.deps import (
 )
 from app.routers.wire import BareRoute, Json, StrictRoute, tagged
 from app.rules.access import Permission, Viewer
+from app.rules.naming import SEARCH_PATTERN
 from app.services import clusters, instances, operations
 from app.services.clusters import ClusterView, ClusterWish
 from app.store import clusters as store
@@ -41,12 +42,16 @@ Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or i
 
 class ClusterQuery(PageQuery):
     sort: Literal["created_at", "-created_at", "name", "-name"] = "-created_at"
-    name: str | None = Field(None, min_length=1, max_length=63, description="Part of the name.")
+    name: str | None = Field(None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the name.")
     phase: ClusterPhase | None = None
     instance_type: InstanceType | None = None
     label: list[str] = Field(default_factory=list, max_length=8, description="key=value; all of them must match.")
     owner: str | None = Field(
-        None, min_length=1, max_length=63, description="A username, or * for everyone's: for administrators."
+        None,
+        min_length=1,
+        max_length=63,
+        pattern=r"^(\*|[-._@A-Za-z0-9]+)$",
+        description="A username, or * for everyone's: for administrators.",
     )
 
 
@@ -161,7 +166,10 @@ async def delete_many(
         operation = await clusters.delete(session, viewer, view, request_id())
         return bulk.Done(operation, view.cluster.id)
 
-    return await bulk.answer(request, state, viewer, body.ids, one)
+    async def hold(session: Session) -> None:
+        await store.lock_many(session, viewer, [key_of(id) for id in body.ids])
+
+    return await bulk.answer(request, state, viewer, body.ids, one, hold=hold)
 
 
 @router.post("/{cluster}/operate", response_model=schemas.BulkResult, summary="Operate on all instances of a cluster")
@@ -175,7 +183,10 @@ async def operate(
         instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
         return bulk.Done(operation, instance.cluster_id)
 
-    return await bulk.answer(request, state, viewer, [str(member.id) for member in view.instances], one)
+    async def hold(session: Session) -> None:
+        await instances.hold(session, viewer, [member.id for member in view.instances], body.operation)
+
+    return await bulk.answer(request, state, viewer, [str(member.id) for member in view.instances], one, hold=hold)
 
 
 def _made(view: ClusterView) -> Outcome:

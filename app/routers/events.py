@@ -17,11 +17,11 @@ from app.routers import views
 from app.routers.deps import CurrentState, CurrentViewer, PageQuery, State, next_cursor, page_request
 from app.routers.wire import StrictRoute, encode, tagged
 from app.rules.access import Permission, Viewer
+from app.services.events import Listener
 from app.store import events as store
 
 router = APIRouter(prefix="/events", tags=["events"], route_class=StrictRoute)
 
-_KEEP_ALIVE = 15.0
 _ASK_AGAIN = 5.0
 _MAX_ID = 2**63 - 1
 
@@ -54,7 +54,7 @@ async def follow(
     query: Annotated[StreamQuery, Query()],
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> Response:
-    auth.require(viewer, Permission.EVERYONES if query.everyones else Permission.CLUSTERS_READ)
+    auth.require(viewer, _needed(query))
     stream = _stream(request, state, viewer, query, _after(last_event_id))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
@@ -63,7 +63,7 @@ async def follow(
 async def history(
     request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[HistoryQuery, Query()]
 ) -> Response:
-    auth.require(viewer, Permission.EVERYONES if query.everyones else Permission.CLUSTERS_READ)
+    auth.require(viewer, _needed(query))
     scope = f"events {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
     async with state.database.reading() as session:
@@ -91,26 +91,38 @@ async def _stream(
                 if _wanted(row, query):
                     yield _event(row)
         while not listener.lost:
-            try:
-                row = await asyncio.wait_for(listener.queue.get(), _KEEP_ALIVE)
-            except TimeoutError:
-                yield b": still here\n\n"
-            else:
-                if row["id"] not in sent and _wanted(row, query):
-                    yield _event(row)
+            live = await _next(listener)
             if time.monotonic() - authenticated > _ASK_AGAIN:
-                if not await _still_known(request, state):
+                if not await _still_may(request, state, query):
                     return
                 authenticated = time.monotonic()
+            if live is None:
+                yield b": still here\n\n"
+            elif live["id"] not in sent and _wanted(live, query):
+                yield _event(live)
 
 
-async def _still_known(request: Request, state: State) -> bool:
-    """A revoked token's stream ends."""
+async def _next(listener: Listener) -> Row | None:
+    """None after a while of silence."""
     try:
-        await auth.authenticate(state.database, request.headers.get("authorization"))
+        async with asyncio.timeout(_ASK_AGAIN):
+            return await listener.queue.get()
+    except TimeoutError:
+        return None
+
+
+async def _still_may(request: Request, state: State, query: StreamQuery) -> bool:
+    """The stream of a revoked token, or of a role that was taken away, ends before it tells anything more."""
+    try:
+        viewer = await auth.authenticate(state.database, request.headers.get("authorization"))
+        auth.require(viewer, _needed(query))
     except CmpError:
         return False
     return True
+
+
+def _needed(query: StreamQuery | HistoryQuery) -> Permission:
+    return Permission.EVERYONES if query.everyones else Permission.CLUSTERS_READ
 
 
 def _wanted(row: Row, query: StreamQuery) -> bool:

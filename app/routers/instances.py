@@ -26,6 +26,7 @@ from app.routers.deps import (
 )
 from app.routers.wire import Json, StrictRoute, tagged
 from app.rules.access import Permission
+from app.rules.naming import SEARCH_PATTERN
 from app.services import clusters, instances, operations
 from app.store import instances as store
 
@@ -36,7 +37,7 @@ Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or i
 
 class InstanceQuery(PageQuery):
     sort: Literal["created_at", "-created_at", "name", "-name"] = "created_at"
-    name: str | None = Field(None, min_length=1, max_length=63, description="Part of the name.")
+    name: str | None = Field(None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the name.")
     status: InstanceStatus | None = None
     instance_type: InstanceType | None = None
     cluster: str | None = Field(None, min_length=1, max_length=100, description="A cluster's id or name.")
@@ -121,4 +122,7 @@ async def operate_many(
         instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
         return bulk.Done(operation, instance.cluster_id)
 
-    return await bulk.answer(request, state, viewer, body.ids, one)
+    async def hold(session: Session) -> None:
+        await instances.hold(session, viewer, [key_of(id) for id in body.ids], body.operation)
+
+    return await bulk.answer(request, state, viewer, body.ids, one, hold=hold)

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import telemetry
+from app.routers import problems
 
 log = structlog.get_logger("cmp.access")
 
@@ -41,10 +42,12 @@ class Door:
         reset = telemetry.request_id.set(request_id)
         started = time.perf_counter()
         status = 500
+        answering = False
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answering
             if message["type"] == "http.response.start":
+                answering = True
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
@@ -55,6 +58,10 @@ class Door:
 
         try:
             await self._app(scope, receive, sending)
+        except Exception as error:
+            if answering:
+                raise
+            await problems.unexpected(error)(scope, receive, sending)
         finally:
             if scope["path"] not in _QUIET:
                 log.info(

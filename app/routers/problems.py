@@ -3,6 +3,7 @@
 Nothing that was sent is repeated.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -38,15 +39,16 @@ _CODES = {
 # Sentences about a value are ours or name only what is expected; these types would repeat the input.
 _OWN_WORDS = {
     "extra_forbidden": "There is no such field. See the API's documentation for the fields there are.",
-    "json_invalid": None,
+    "uuid_parsing": "An id is needed: a UUID.",
 }
+# Below these, the keys are the asker's.
+_MAPS = ("labels",)
 
 
 def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.CmpError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unknown)
 
 
 def status_of(error: errors.CmpError) -> int:
@@ -104,7 +106,8 @@ async def _http(_request: Request, error: Exception) -> Response:
     return _answer(problem(error.status_code, code, detail), dict(error.headers or {}))
 
 
-async def _unknown(_request: Request, error: Exception) -> Response:
+def unexpected(error: Exception) -> Response:
+    """What nobody foresaw: the trace goes to the log, the request id to the asker."""
     log.error("unexpected", exc_info=error)
     return _answer(
         problem(500, "internal", "Something went wrong on our side. Give the request id to an administrator.")
@@ -113,20 +116,22 @@ async def _unknown(_request: Request, error: Exception) -> Response:
 
 def _finding(item: dict[str, Any]) -> dict[str, Any]:
     kind = item["type"]
-    loc = [part if isinstance(part, int) else _safe(part) for part in item["loc"]]
-    message = str(item["msg"]).removeprefix("Value error, ")
+    loc = _ours(item["loc"])
+    message = _OWN_WORDS.get(kind, str(item["msg"]).removeprefix("Value error, "))
     if kind == "json_invalid":
         return {"loc": ["body"], "type": kind, "msg": str(item.get("ctx", {}).get("error", "not JSON"))}
     if kind == "extra_forbidden":
-        return {"loc": loc[:-1], "type": kind, "msg": _OWN_WORDS[kind]}
-    if loc[-1:] == ["[key]"]:
-        loc = [*loc[:-2], "[key]"]
+        return {"loc": _ours(item["loc"][:-1]), "type": kind, "msg": message}
     return {"loc": loc, "type": kind, "msg": message}
 
 
-def _safe(part: str) -> str:
-    """Field names are ours, but the keys of a map are the asker's."""
-    return part if part.isascii() and part.isprintable() and len(part) <= 64 else "[key]"
+def _ours(loc: Sequence[str | int]) -> list[str | int]:
+    """As far as the field names are ours."""
+    known = list(loc)
+    for name in _MAPS:
+        if name in known:
+            return [*known[: known.index(name) + 1], "[key]"][: len(known)]
+    return known
 
 
 def _answer(content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

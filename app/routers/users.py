@@ -25,6 +25,7 @@ from app.routers.deps import (
 )
 from app.routers.wire import StrictRoute, tagged
 from app.rules.access import Permission
+from app.rules.naming import SEARCH_PATTERN
 from app.rules.quota import Amounts
 from app.services import users
 from app.services.users import UserWish
@@ -38,7 +39,9 @@ Key = Annotated[str, Path(min_length=1, max_length=100, description="An id or a 
 
 class UserQuery(PageQuery):
     sort: Literal["created_at", "-created_at", "username", "-username"] = "created_at"
-    name: str | None = Field(None, min_length=1, max_length=63, description="Part of the username.")
+    name: str | None = Field(
+        None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the username."
+    )
     role: Role | None = None
 
 

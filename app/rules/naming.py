@@ -12,12 +12,17 @@ NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_MAX = 40
 USERNAME_PATTERN = r"^[a-z0-9]([-._@a-z0-9]*[a-z0-9])?$"
 USERNAME_MAX = 63
+# What a part of a name can be made of.
+SEARCH_PATTERN = r"^[-._@A-Za-z0-9]+$"
 # Kubernetes keeps `kube-` for itself.
 RESERVED_PREFIXES = ("kube-",)
+# /users/me is whoever asks.
+RESERVED_USERNAMES = ("me",)
 
 LABEL_KEY_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _RESOURCES = {InstanceType.CONTAINER: "pods", InstanceType.VM: "virtualmachines"}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _IMAGE = re.compile(
@@ -47,6 +52,11 @@ def instance_name(cluster_name: str, ordinal: int) -> str:
 
 def reserved(name: str) -> bool:
     return name.startswith(RESERVED_PREFIXES)
+
+
+def reads_as_id(text: str) -> bool:
+    """Whether a path that holds it means an id: such a text is nobody's name."""
+    return _ID.fullmatch(text) is not None
 
 
 def is_image(reference: str) -> bool:

@@ -58,15 +58,21 @@ class Broadcaster:
         self._wake.set()
 
     async def open(self) -> None:
-        """Events from now on are told; call it before the first listener comes."""
+        """Events from now on are told; call it before the first listener comes.
+
+        Ids that are missing among the latest ones may belong to transactions under way: they are watched for.
+        """
         async with self._database.reading() as session:
-            self._newest = await events.latest_id(session)
+            self._newest = max(0, await events.latest_id(session) - _GAPS)
+        await self._read()
 
     async def run(self) -> None:
         """Until cancelled; a database that does not answer is asked again."""
         while True:
+            # Not wait_for: in Python 3.11 it can lose a cancellation that comes together with what is waited for.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._interval)
+                async with asyncio.timeout(self._interval):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self._read()

@@ -1,6 +1,7 @@
 """Operating on instances: check what is possible now, write what is wished, leave the rest to the reconciler."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import uuid_utils.compat as uuids
@@ -21,7 +22,7 @@ from app.models import (
 from app.rules import lifecycle
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
-from app.store import clusters, events, instances, operations
+from app.store import clusters, events, instances, ledger, operations
 
 
 async def load(
@@ -32,6 +33,14 @@ async def load(
     if found is None:
         raise NotFound("There is no such instance, or it is not yours. List yours to see their names and ids.")
     return found
+
+
+async def hold(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str], operation: InstanceOperation) -> None:
+    """Every lock that operating on these will need: accounts before clusters, each in the order of ids."""
+    found = await instances.clusters_of(session, viewer, keys)
+    if lifecycle.TRANSITIONS[operation].wanted is Wanted.RUNNING:
+        await ledger.lock_accounts(session, {owner_id for _, owner_id in found})
+    await instances.lock_clusters(session, [cluster_id for cluster_id, _ in found])
 
 
 async def operate(

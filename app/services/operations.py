@@ -35,5 +35,6 @@ async def wait(
             if found.finished_at is not None or left <= 0:
                 return found
             with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), min(left, _LOOK))
+                async with asyncio.timeout(min(left, _LOOK)):
+                    await changed.wait()
             changed.clear()

@@ -36,24 +36,24 @@ async def create(session: Session, viewer: Viewer, wish: UserWish, request_id: s
     """The user and the token, which is kept nowhere. Raises NameTaken."""
     auth.require(viewer, Permission.USERS_WRITE)
     user, token = await _make(session, wish)
-    await events.add(
-        session,
-        kind="user.created",
-        actor=viewer.username,
-        owner_id=user.id,
-        message=user.username,
-        request_id=request_id,
-    )
+    await _note(session, "user.created", viewer, user, request_id)
     return user, token
 
 
 async def first_administrator(session: Session, quota: Amounts) -> str | None:
-    """The first administrator's token, on the first start only; of several processes starting at once, one gets it."""
+    """The first administrator's token, on the first start only; of several processes starting at once, one gets it.
+
+    The others wait here until that one's transaction has ended.
+    """
     await platform.lock(session)
     if await users.any_exists(session):
         return None
     _, token = await _make(session, UserWish("admin", Role.ADMIN, quota, QuotaStrategy.ALLOCATED))
     return token
+
+
+async def token_exists(session: Session, token: str) -> bool:
+    return await users.token_exists(session, auth.token_hash(token))
 
 
 async def change(session: Session, viewer: Viewer, user: User, changes: dict[str, Any], request_id: str) -> User:
@@ -73,14 +73,7 @@ async def change(session: Session, viewer: Viewer, user: User, changes: dict[str
     user.updated_at = datetime.now(UTC)
     user.version += 1
     await session.flush()
-    await events.add(
-        session,
-        kind="user.changed",
-        actor=viewer.username,
-        owner_id=user.id,
-        message=user.username,
-        request_id=request_id,
-    )
+    await _note(session, "user.changed", viewer, user, request_id)
     return user
 
 
@@ -91,14 +84,7 @@ async def delete(session: Session, viewer: Viewer, user: User, request_id: str) 
         raise Conflict("This is the last administrator. Make another one first.")
     if await users.has_clusters(session, user.id):
         raise WrongState("This user still has clusters. Delete them first, or disable the user instead.")
-    await events.add(
-        session,
-        kind="user.deleted",
-        actor=viewer.username,
-        owner_id=user.id,
-        message=user.username,
-        request_id=request_id,
-    )
+    await _note(session, "user.deleted", viewer, user, request_id)
     await users.delete(session, user.id)
 
 
@@ -109,14 +95,7 @@ async def rotate_token(session: Session, viewer: Viewer, user: User, request_id:
     user.token = auth.token_hint(token)
     user.updated_at = datetime.now(UTC)
     await session.flush()
-    await events.add(
-        session,
-        kind="user.token_rotated",
-        actor=viewer.username,
-        owner_id=user.id,
-        message=user.username,
-        request_id=request_id,
-    )
+    await _note(session, "user.token_rotated", viewer, user, request_id)
     return token
 
 

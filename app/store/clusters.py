@@ -1,6 +1,7 @@
 """Clusters: lists, look-ups and the write that makes one."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from app.database import Database, Row, Session, utc_now, violates
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, LedgerEntry, Operation, User, Wanted
 from app.rules.access import Permission, Viewer
-from app.store.paging import Page, PageRequest, beyond, decoded, key_value, ordered
-from app.store.users import valid_token
+from app.store.paging import Page, PageRequest, beyond, contains, decoded, key_value, ordered
+from app.store.tokens import valid_token
 
 SORTS: dict[str, Any] = {"created_at": Cluster.id, "name": Cluster.name}
 COLUMNS: tuple[Any, ...] = (
@@ -95,6 +96,17 @@ async def get(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: b
     else:
         statement = statement.where(Cluster.id == key, Cluster.owner_id == viewer.account_id)
     return (await session.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
+
+
+async def lock_many(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]) -> None:
+    """All of them that the viewer may see, in the order of their ids: whoever locks many does it in that order."""
+    ids = [key for key in keys if isinstance(key, uuid.UUID)]
+    names = [key for key in keys if isinstance(key, str)]
+    mine = Cluster.owner_id == viewer.account_id
+    by_id = Cluster.id.in_(ids) if viewer.may(Permission.EVERYONES) else sa.and_(Cluster.id.in_(ids), mine)
+    wanted = sa.or_(by_id, sa.and_(Cluster.name.in_(names), mine))
+    found = (await session.execute(sa.select(Cluster.id).where(wanted))).scalars().all()
+    await session.execute(sa.select(Cluster.id).where(Cluster.id.in_(found)).order_by(Cluster.id).with_for_update())
 
 
 async def owner_name(session: Session, cluster: Cluster) -> str:
@@ -192,7 +204,7 @@ def _list_statement(shape: tuple[Any, ...], dialect: str) -> sa.Select[Any]:
     if owner_id:
         inner = inner.where(Cluster.owner_id == _bind("owner_id", Cluster.owner_id))
     if name:
-        inner = inner.where(_contains(Cluster.name, "name", dialect))
+        inner = inner.where(contains(Cluster.name, sa.bindparam("name", type_=sa.String())))
     if phase:
         inner = inner.where(Cluster.phase == _bind("phase", Cluster.phase))
     if instance_type:
@@ -217,13 +229,6 @@ def _names(statement: sa.Select[Any]) -> frozenset[str]:
 
 def _bind(name: str, column: Any) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=column.type)
-
-
-def _contains(column: Any, name: str, dialect: str) -> Any:
-    """A plain substring: no wildcards, so nothing to escape."""
-    bound = sa.bindparam(name, type_=sa.String())
-    position = sa.func.strpos(column, bound) if dialect == "postgresql" else sa.func.instr(column, bound)
-    return position > 0
 
 
 def _label(key: str, dialect: str) -> Any:

@@ -1,6 +1,7 @@
 """Instances of clusters."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from app.database import Session
 from app.models import Cluster, Instance
 from app.rules.access import Permission, Viewer
-from app.store.paging import Page, PageRequest, page_of
+from app.store.paging import Page, PageRequest, contains, page_of
 
 
 async def get(
@@ -22,6 +23,25 @@ async def get(
         statement = statement.with_for_update().execution_options(populate_existing=True)
     row = (await session.execute(statement)).first()
     return (row[0], row[1]) if row is not None else None
+
+
+async def clusters_of(
+    session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]
+) -> set[tuple[uuid.UUID, uuid.UUID]]:
+    """(id, owner's id) of the clusters of those instances that the viewer may see."""
+    ids = [key for key in keys if isinstance(key, uuid.UUID)]
+    names = [key for key in keys if isinstance(key, str)]
+    mine = Cluster.owner_id == viewer.account_id
+    by_id = Instance.id.in_(ids) if viewer.may(Permission.EVERYONES) else sa.and_(Instance.id.in_(ids), mine)
+    wanted = sa.or_(by_id, sa.and_(Instance.instance_name.in_(names), mine))
+    statement = sa.select(Cluster.id, Cluster.owner_id).join(Instance, Instance.cluster_id == Cluster.id)
+    return {(row[0], row[1]) for row in await session.execute(statement.where(wanted).distinct())}
+
+
+async def lock_clusters(session: Session, cluster_ids: Sequence[uuid.UUID]) -> None:
+    """In the order of their ids: whoever locks many does it in that order."""
+    statement = sa.select(Cluster.id).where(Cluster.id.in_(cluster_ids)).order_by(Cluster.id)
+    await session.execute(statement.with_for_update())
 
 
 async def all_of(session: Session, cluster_ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Instance]]:
@@ -48,7 +68,7 @@ async def page_for(
     if not everyones:
         statement = statement.where(Cluster.owner_id == viewer.account_id)
     if name is not None:
-        statement = statement.where(Instance.instance_name.contains(name, autoescape=True))
+        statement = statement.where(contains(Instance.instance_name, name))
     for column, value in (
         (Instance.cluster_id, cluster_id),
         (Instance.status, status),

@@ -51,6 +51,11 @@ async def lock_account(session: Session, account_id: uuid.UUID) -> Account | Non
     return account_of(dict(row._mapping)) if row is not None else None
 
 
+async def lock_accounts(session: Session, account_ids: Iterable[uuid.UUID]) -> None:
+    for ids in _chunks(sorted(account_ids)):
+        await session.execute(sa.select(User.id).where(User.id.in_(ids)).order_by(User.id).with_for_update())
+
+
 async def account(session: Session, account_id: uuid.UUID) -> Account | None:
     row = (await session.execute(sa.select(*_ACCOUNT_COLUMNS).where(User.id == account_id))).first()
     return account_of(dict(row._mapping)) if row is not None else None

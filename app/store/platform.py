@@ -5,20 +5,25 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 import uuid_utils.compat as uuids
+from sqlalchemy.exc import IntegrityError
 
 from app.database import Session
 from app.models import Platform
 
 
 async def ensure(session: Session) -> Platform:
-    """The row; made on the first start of an installation."""
+    """The row; made on the first start of an installation, by one of the processes that start at the same time."""
     row = await session.get(Platform, 1)
-    if row is None:
-        row = Platform(
-            id=1, installation_id=uuids.uuid4(), cursor_secret=secrets.token_bytes(32), created_at=datetime.now(UTC)
-        )
-        session.add(row)
-        await session.flush()
+    if row is not None:
+        return row
+    row = Platform(
+        id=1, installation_id=uuids.uuid4(), cursor_secret=secrets.token_bytes(32), created_at=datetime.now(UTC)
+    )
+    try:
+        async with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return (await session.execute(sa.select(Platform).where(Platform.id == 1))).scalar_one()
     return row
 
 

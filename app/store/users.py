@@ -10,24 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database import Database, Row, Session, violates
 from app.models import ApiToken, Cluster, IdempotencyKey, User
-from app.store.paging import Page, PageRequest, page_of
+from app.store.paging import Page, PageRequest, contains, page_of
+from app.store.tokens import valid_token
 
 
 @lru_cache
 def _by_token() -> sa.Select[Any]:
     return sa.select(*User.__table__.columns).where(valid_token())
-
-
-def valid_token() -> sa.ColumnElement[bool]:
-    """Joins a token, bound as `token_hash` and `now`, to a user who is not disabled."""
-    return sa.and_(
-        ApiToken.user_id == User.id,
-        ApiToken.token_hash == sa.bindparam("token_hash", type_=ApiToken.token_hash.type),
-        sa.or_(
-            ApiToken.expires_at.is_(None), ApiToken.expires_at > sa.bindparam("now", type_=ApiToken.created_at.type)
-        ),
-        User.disabled_at.is_(None),
-    )
 
 
 async def by_token(database: Database, token_hash: str) -> Row | None:
@@ -39,7 +28,7 @@ async def by_token(database: Database, token_hash: str) -> Row | None:
 async def all_page(session: Session, page: PageRequest, *, name: str | None, role: str | None) -> Page[User]:
     statement = sa.select(User)
     if name is not None:
-        statement = statement.where(User.username.contains(name, autoescape=True))
+        statement = statement.where(contains(User.username, name))
     if role is not None:
         statement = statement.where(User.role == role)
     return await page_of(session, statement, page, {"created_at": User.id, "username": User.username}, User.id)
@@ -65,6 +54,10 @@ async def add(session: Session, user: User, token: ApiToken) -> None:
         raise
     session.add(token)
     await session.flush()
+
+
+async def token_exists(session: Session, token_hash: str) -> bool:
+    return (await session.execute(sa.select(ApiToken.id).where(ApiToken.token_hash == token_hash))).first() is not None
 
 
 async def any_exists(session: Session) -> bool:

@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 
 from app import auth
-from app.database import is_retryable
 from app.models import LedgerEntry, User
 from app.rules.quota import DIMENSIONS
 from tests.api.running import Api, Caller, wish
@@ -38,15 +37,8 @@ async def exact(api: Api, caller: Caller) -> dict[str, int]:
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["plain", "with idempotency keys"])
 async def test_64_at_once_against_room_for_20_admit_exactly_20(
-    api: Api, keyed: bool, monkeypatch: pytest.MonkeyPatch
+    api: Api, keyed: bool, conflicts: list[BaseException]
 ) -> None:
-    conflicts: list[BaseException] = []
-
-    def noted(error: BaseException) -> bool:
-        conflicts.append(error)
-        return is_retryable(error)
-
-    monkeypatch.setattr("app.database.is_retryable", noted)
     user = await api.user(quota_cpu=10, quota_memory="10Gi", quota_instances=20, quota_clusters=20)
 
     async def ask(number: int) -> int:
