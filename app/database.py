@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import os
 import random
-import ssl
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import lru_cache
@@ -36,6 +36,13 @@ Row = Mapping[str, Any]
 # and 1305, no such savepoint: the deadlock just before took the savepoints away.
 _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 _RETRYABLE_MYSQL = {1020, 1213, 1205, 1305}
+# Connection lost; out of resources; operator intervention, a statement that took too long among it.
+_LOST_SQLSTATES = {"08", "53", "57"}
+# Beside the client's own 2000 to 2999: no room or memory, not let in, no such database yet, connections, shutdown, killed,
+# read-only, a statement that took too long.
+_LOST_MYSQL = {0, 1021, 1040, 1041, 1044, 1045, 1049, 1053, 1129, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1290}
+_LOST_MYSQL |= {1317, 1836, 1927, 1969, 3024}
+_DRIVER_LOST = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 _ATTEMPTS = 10
 _READ_ONLY = "cmp_read_only"
 
@@ -80,27 +87,32 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Commits when the block ends well. Nothing slow may happen inside."""
-        async with self._writing, _session(self.engine) as session:
+        async with self._writing:
             with _translated():
-                async with session.begin():
+                async with _session(self.engine) as session, session.begin():
                     yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A short look; never waits for a writer and never writes."""
-        async with _session(self.engine.execution_options(**{_READ_ONLY: True})) as session:
-            with _translated():
+        with _translated():
+            async with _session(self.engine.execution_options(**{_READ_ONLY: True})) as session:
                 yield session
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """`work` in a transaction, again from its beginning when the database asks for that (deadlock, conflict)."""
+        """`work` in a transaction, again from its beginning when the database asks for that (deadlock, conflict).
+
+        Raises Unavailable when it goes on asking.
+        """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 async with self.transaction() as session:
                     return await work(session)
             except (exc.DBAPIError, TryAgain) as error:
-                if attempt == _ATTEMPTS or not is_retryable(error):
+                if not is_retryable(error):
                     raise
+                if attempt == _ATTEMPTS:
+                    raise Unavailable("The database is too busy. Try again in a moment.", internal=repr(error)) from error
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
 
@@ -326,14 +338,23 @@ class _translated:
 
 
 def _is_lost(error: BaseException) -> bool:
-    if isinstance(error, (ssl.SSLError, ConnectionError, exc.TimeoutError, exc.InterfaceError)):
-        return True
+    """Not what we did wrong: a file of ours that cannot be read, a statement that makes no sense."""
+    if isinstance(error, OSError):
+        return error.filename is None
     if isinstance(error, exc.DBAPIError):
-        return error.connection_invalidated or (isinstance(error, exc.OperationalError) and not is_retryable(error))
-    return isinstance(
-        error,
-        (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, OSError),
-    )
+        return error.connection_invalidated or (not is_retryable(error) and _is_servers_fault(error.orig))
+    return isinstance(error, exc.TimeoutError) or _is_servers_fault(error)
+
+
+def _is_servers_fault(error: BaseException | None) -> bool:
+    cause = getattr(error, "__cause__", None)
+    if isinstance(error, _DRIVER_LOST) or isinstance(cause, _DRIVER_LOST):
+        return not isinstance(cause or error, ValueError)  # asyncpg's word for a value of the wrong type
+    sqlstate, code = getattr(error, "sqlstate", None), getattr(error, "sqlite_errorcode", None)
+    if sqlstate is not None or code is not None:
+        return str(sqlstate)[:2] in _LOST_SQLSTATES or code not in (None, sqlite3.SQLITE_ERROR)
+    number = error.args[0] if error is not None and error.args else None
+    return isinstance(number, int) and (2000 <= number < 3000 or number in _LOST_MYSQL)
 
 
 def _unique_columns() -> dict[str, str]:
