@@ -187,7 +187,17 @@ def go_environment() -> Mapping[str, str]:
 
 
 def _compile(binary: Binary, target: Path, toolchain: Mapping[str, str]) -> None:
-    argv = ["go", "build", "-trimpath", "-ldflags", _ldflags(binary), "-o", str(target), binary.package]
+    argv = [
+        "go",
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        _ldflags(binary),
+        "-o",
+        str(target),
+        binary.package,
+    ]
     _run(argv, _SOURCES / binary.module, toolchain)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_they_take_processes_and_leave_nothing(monkeypatch: pytest.MonkeyPatch, 
     try:
         with subprocess.Popen(["sleep", "60"], preexec_fn=lambda: cgroups.join(made)) as process:
             cgroups.settle(made)
-            cgroups.sweep(Path("/nowhere"))
+            cgroups.sweep(Path(tempfile.gettempdir()))
             for folder in made:
                 assert (folder / cgroups.DAEMONS / "cgroup.procs").read_text().split() == [str(process.pid)]
             process.kill()
