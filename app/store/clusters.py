@@ -122,7 +122,7 @@ async def create(
 ) -> None:
     """All rows of a new cluster, its quota being claimed already. Raises NameInUse, NamespaceInUse."""
     try:
-        await session.execute(sa.insert(Cluster), [_columns(cluster)])
+        await session.execute(sa.insert(Cluster).values(_columns(cluster) | {"due_at": utc_now()}))
     except IntegrityError as error:
         if violates(error, "uq_clusters_owner_id_name"):
             raise NameInUse from error
