@@ -4,6 +4,7 @@ Before each call the lease must certainly still be ours. What was done lately is
 """
 
 import asyncio
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ _PARALLEL = 12
 # A longer plan is continued in the next visit: progress shows, and a newer wish is heard.
 _ACT_SECONDS = 3.0
 _SHOWS_WITHIN = 5.0
+_A_FEW = 4
 
 _OPERATIONS = {
     Verb.START: InstanceOperation.START,
@@ -52,6 +54,8 @@ class Recent:
         self._done: dict[uuid.UUID, dict[uuid.UUID, tuple[Verb, Observed | None, float]]] = {}
 
     def note(self, cluster_id: uuid.UUID, step: Step, seen: Observed | None) -> None:
+        if cluster_id not in self._done:
+            self._forget_the_stale()
         self._done.setdefault(cluster_id, {})[step.instance_id] = (step.verb, seen, time.monotonic())
 
     def unseen(self, cluster_id: uuid.UUID, seen: Mapping[uuid.UUID, Observed]) -> dict[uuid.UUID, Verb]:
@@ -64,6 +68,13 @@ class Recent:
         if kept:
             self._done[cluster_id] = kept
         return {id: verb for id, (verb, _, _) in kept.items()}
+
+    def _forget_the_stale(self) -> None:
+        """Of clusters that another worker visits by now, or nobody any more; the longest known first."""
+        since = time.monotonic() - _SHOWS_WITHIN
+        for cluster_id, entries in list(itertools.islice(self._done.items(), _A_FEW)):
+            if all(entry[2] <= since for entry in entries.values()):
+                del self._done[cluster_id]
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 _NOBODY = uuid.UUID(int=0)
 _MANY = 2000
+_OWNERS = 10_000
 
 
 class Queue:
@@ -29,7 +30,7 @@ class Queue:
     def put(self, key: uuid.UUID, owner: uuid.UUID | None = None) -> None:
         """At once. Only from the event loop's own thread, as everything here."""
         if owner is not None:
-            self._owner_of[key] = owner
+            self._remember_owner(key, owner)
         self._stop_timer(key)
         if key in self._visiting:
             self._again_at_once.add(key)
@@ -102,6 +103,13 @@ class Queue:
 
     def __len__(self) -> int:
         return sum(len(keys) for keys in self._waiting.values())
+
+    def _remember_owner(self, key: uuid.UUID, owner: uuid.UUID) -> None:
+        """Of the clusters claimed last: who is forgotten waits in nobody's turn until it is due again."""
+        self._owner_of.pop(key, None)
+        if len(self._owner_of) >= _OWNERS:
+            del self._owner_of[next(iter(self._owner_of))]
+        self._owner_of[key] = owner
 
     def _rest(self, key: uuid.UUID, seconds: float) -> None:
         now = asyncio.get_running_loop().time()

@@ -84,6 +84,7 @@ class Reconciler:
                 await self._synced()
                 tasks.create_task(self.loop.run(), name="reconciler loop")
                 for chore, seconds in (
+                    (self._sweep_abandoned, self._settings.lease_seconds / 2),
                     (self._sweep_orphans, _ORPHAN_SECONDS),
                     (self._sweep_quota, _DRIFT_SECONDS),
                     (self._prune, _PRUNE_SECONDS),
@@ -134,6 +135,10 @@ class Reconciler:
 
     def _beat_pause(self) -> float:
         return _BEAT_SECONDS if self._kubernetes_error is None else _BEAT_IN_TROUBLE_SECONDS
+
+    async def _sweep_abandoned(self) -> None:
+        if found := await sweeps.abandoned(self._database):
+            log.info("clusters of a worker that died are taken over", clusters=found)
 
     async def _sweep_orphans(self) -> None:
         if self._visitor.blind() is None:

@@ -41,6 +41,15 @@ async def orphans(database: Database, service: KubernetesService, installation_i
     return deleted
 
 
+async def abandoned(database: Database) -> int:
+    """Clusters of workers that died are due at once, and not only when they would have been swept. Answers how many."""
+    async with database.reading() as session:
+        found = await leases.abandoned(session)
+    for cluster_id in found:
+        await database.run(lambda session, cluster_id=cluster_id: leases.poke(session, cluster_id))  # type: ignore[misc]
+    return len(found)
+
+
 async def quota_drift(database: Database) -> int:
     """Every account's counters against its ledger; repaired and told. Answers how many were off."""
     async with database.reading() as session:

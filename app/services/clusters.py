@@ -169,7 +169,6 @@ def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
         reason=None,
         message=None,
         ready_instances=0,
-        due_at=now,
         created_at=now,
         updated_at=now,
     )

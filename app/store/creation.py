@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Database
+from app.database import Database, utc_now
 from app.models import Base, Cluster, Event, Instance, LedgerEntry, Operation, User
 from app.rules.quota import DIMENSIONS, Amounts
 from app.store import ledger
@@ -59,7 +59,8 @@ def _insert(table: type[Base], claim: sa.CTE) -> sa.CTE:
     rows = sa.func.json_populate_recordset(whole, sa.bindparam(_rows_of(table), type_=sa.JSON()))
     columns = list(_defaults(table))
     fields = rows.table_valued(*columns, name=f"new_{table.__tablename__}")
-    chosen = sa.select(*fields.c).join_from(claim, fields, sa.true())
+    now = {"due_at": utc_now()}  # by the clock of those who claim it
+    chosen = sa.select(*(now.get(name, fields.c[name]) for name in columns)).join_from(claim, fields, sa.true())
     return sa.insert(table).from_select(columns, chosen).cte(f"insert_{table.__tablename__}")
 
 

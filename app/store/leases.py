@@ -112,6 +112,12 @@ async def forget_all(session: Session) -> int:
     return await _execute(session, statement.values(lease_token=None, lease_until=None, due_at=_sooner(0)))
 
 
+async def abandoned(session: Session) -> list[uuid.UUID]:
+    """Whose lease ran out unreturned, so that its holder is dead, and who are not due yet. Locks nothing."""
+    statement = sa.select(Cluster.id).where(Cluster.lease_until < utc_now(), Cluster.due_at > utc_now())
+    return list((await session.execute(statement)).scalars())
+
+
 async def write_cluster(session: Session, cluster_id: uuid.UUID, values: Mapping[str, Any], now: datetime) -> None:
     await _execute(
         session,

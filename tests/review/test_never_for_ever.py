@@ -8,6 +8,7 @@ import pytest
 
 from app.database import Database, utc_now
 from app.models import Cluster, ClusterPhase, InstanceStatus, OperationKind, OperationStatus, Reason
+from app.reconciler import sweeps
 from app.reconciler.act import Recent
 from app.reconciler.decide import Step, Verb, judge
 from app.reconciler.queue import Queue
@@ -48,10 +49,17 @@ async def test_the_cluster_of_a_worker_that_died_is_due_when_its_lease_runs_out(
         lambda s: leases.claim(s, cluster_id, uuid.uuid4(), lease_seconds=-1.0, sweep_seconds=60.0)
     )
     assert died is not None
+    alive = await rows.create(f"l{uuid.uuid4().hex[:6]}")
+    assert await rows.database.run(
+        lambda s: leases.claim(s, alive, uuid.uuid4(), lease_seconds=30.0, sweep_seconds=60.0)
+    )
+    assert await sweeps.abandoned(rows.database) == 1
+    assert await sweeps.abandoned(rows.database) == 0
     taken = await rows.database.run(
         lambda s: leases.claim_due(s, uuid.uuid4(), limit=50, lease_seconds=5.0, sweep_seconds=60.0)
     )
     assert cluster_id in {one.cluster_id for one in taken}
+    assert alive not in {one.cluster_id for one in taken}
 
 
 @pytest.mark.parametrize("wrong", [timedelta(hours=1), timedelta(hours=-1)])

@@ -15,6 +15,7 @@ _FAMILIES: Mapping[Reason | None, str] = {
     Reason.WAITING: "waiting",
     Reason.DEADLINE: "waiting",
     Reason.TERMINATION_STUCK: "waiting",
+    Reason.EVICTED: "waiting",
     Reason.EXITED: "ending",
     Reason.CRASH_LOOP: "ending",
     Reason.OUT_OF_MEMORY: "ending",
@@ -93,7 +94,9 @@ def _running(picture: Picture, outcome: Outcome, instance: Instance, seen: Seen 
         detail = seen.message or _healing(instance)
         return _Finding(meanwhile, reason=_real(seen.reason), detail=detail, overdue=Reason.TERMINATION_STUCK)
     if seen.lost:
-        return _Finding(InstanceStatus.STARTING, reason=seen.reason or Reason.EVICTED, detail=seen.message)
+        # A node that has no room after all throws it out again and again: that must not look like a new start.
+        reason = Reason.EVICTED if seen.reason in (None, Reason.UNSCHEDULABLE) else seen.reason
+        return _Finding(InstanceStatus.STARTING, reason=reason, detail=seen.message)
     current = seen.incarnation is not None and seen.incarnation >= instance.incarnation
     if seen.status is InstanceStatus.RUNNING and current and instance.id not in picture.unseen:
         return _Finding(InstanceStatus.RUNNING, settled=True, detail=seen.message)
