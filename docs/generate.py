@@ -1,0 +1,57 @@
+"""Writes what is derived from the code: docs/openapi.json and docs/settings.md. `--check` only says whether they are."""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from app.settings import Settings  # noqa: E402
+from main import create_app  # noqa: E402
+
+
+def openapi() -> str:
+    """The API's description, as /openapi.json serves it."""
+    app = create_app(Settings.model_construct())
+    return json.dumps(app.openapi(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def settings() -> str:
+    """Every environment variable that CMP reads, with its default."""
+    rows = [
+        "# Settings",
+        "",
+        "Environment variables, read once at the start. Generated from `app/settings.py` by `make docs`.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        shown = "" if default is None else f"`{default}`"
+        rows.append(f"| `CMP_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+FILES = {"docs/openapi.json": openapi, "docs/settings.md": settings}
+
+
+def main() -> int:
+    stale = []
+    for name, make in FILES.items():
+        path, text = ROOT / name, make()
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv:
+            path.write_text(text)
+    if not stale:
+        return 0
+    verb = "is not what the code says: run `make docs`" if "--check" in sys.argv else "written"
+    print("\n".join(f"{name} {verb}" for name in stale))
+    return 1 if "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

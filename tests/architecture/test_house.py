@@ -1,0 +1,91 @@
+"""The house's rules as checks: who may import whom, how long a file may be, and that no place is forgotten."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.k8s_service import INSTANCE_TYPES
+from app.models import InstanceStatus, InstanceType, QuotaStrategy, Reason
+from app.rules import lifecycle, naming, reasons
+from app.settings import Settings
+from main import create_app
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 400
+LONGER = {"app/models.py": 600, "app/schemas.py": 600}
+
+# Every path of the architecture document.
+DOCUMENT = [
+    ("post", "/api/v1/users/"),
+    ("get", "/api/v1/users/me"),
+    ("get", "/api/v1/users/me/quota"),
+    ("get", "/api/v1/users/"),
+    ("post", "/api/v1/clusters/"),
+    ("get", "/api/v1/clusters/"),
+    ("get", "/api/v1/clusters/{cluster}"),
+    ("delete", "/api/v1/clusters/{cluster}"),
+    ("get", "/api/v1/instances/{instance}"),
+    ("post", "/api/v1/instances/{instance}/operate"),
+    ("get", "/health"),
+]
+
+
+def test_imports_only_go_down() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_files_stay_short() -> None:
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    long = {
+        name: lines
+        for name in listed.stdout.split()
+        if (ROOT / name).exists()
+        and (lines := len((ROOT / name).read_text().splitlines())) > LONGER.get(name, LONGEST)
+        and "migrations/versions" not in name
+    }
+    assert long == {}, "a file that grows past this becomes a folder of the same name"
+
+
+@pytest.mark.parametrize("instance_type", list(InstanceType))
+def test_an_instance_type_is_everywhere_it_must_be(instance_type: InstanceType) -> None:
+    driver = INSTANCE_TYPES.get(instance_type)
+    assert driver is not None, "add it to INSTANCE_TYPES in app/k8s_service/service.py"
+    resource = naming.kubernetes_resource(instance_type, "x")
+    assert resource.endswith("/x"), "add it to _RESOURCES in app/rules/naming.py"
+    golden = list((ROOT / "tests/unit/instance_types").rglob(f"*{instance_type}*"))
+    assert golden, f"write its golden manifest in tests/unit/instance_types, named with {instance_type}"
+
+
+def test_every_status_reason_and_strategy_is_explained() -> None:
+    from app.auth import QUOTA_STRATEGIES
+
+    for status in InstanceStatus:
+        assert lifecycle.allowed_operations(status, "freeze") is not None
+    assert set(reasons.EXPLANATIONS) == set(Reason), "say it in app/rules/reasons.py"
+    assert set(QUOTA_STRATEGIES) == set(QuotaStrategy), "add it to QUOTA_STRATEGIES in app/auth.py"
+
+
+@pytest.mark.parametrize(("method", "path"), DOCUMENT)
+def test_the_paths_of_the_architecture_document(method: str, path: str) -> None:
+    assert method in create_app(Settings.model_construct()).openapi()["paths"].get(path, {})
+
+
+def test_every_operation_describes_its_answers() -> None:
+    for path, methods in create_app(Settings.model_construct()).openapi()["paths"].items():
+        for method, operation in methods.items():
+            assert operation.get("summary"), f"{method} {path}"
+            good = [code for code in operation["responses"] if code.startswith("2")]
+            assert good, f"{method} {path}"
+            if path.startswith("/api/"):
+                assert {"401", "503"} <= set(operation["responses"]), f"{method} {path}"
+
+
+def test_generated_documents_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
