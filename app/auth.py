@@ -11,15 +11,14 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from app.database import Database, Row, Session
-from app.errors import CmpError, Forbidden, QuotaExceeded, Unauthenticated
+from app.errors import Forbidden, QuotaExceeded, Unauthenticated
 from app.models import QuotaStrategy, Role
 from app.rules import units
 from app.rules.access import Permission, Viewer
-from app.rules.quota import DIMENSIONS, Amounts
+from app.rules.quota import DIMENSIONS, Account, Amounts
 from app.store import ledger, users
 
 TOKEN_PREFIX = "cmp_pat_"  # noqa: S105
-_CLAIMS = 3
 _TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
 
 
@@ -93,13 +92,15 @@ QUOTA_STRATEGIES: dict[QuotaStrategy, Strategy] = {
 
 async def reserve(session: Session, account_id: uuid.UUID, amounts: Amounts) -> None:
     """First statement of the transaction that uses it up. Raises QuotaExceeded, with every number."""
-    for _ in range(_CLAIMS):
-        if await ledger.claim(session, account_id, amounts):
-            return
-        refusal = await _refusal(session, account_id, amounts)
-        if refusal is not None:
-            raise refusal
-    raise Forbidden("This account is disabled. Ask an administrator.")
+    if await ledger.claim(session, account_id, amounts):
+        return
+    # Locked, what is looked at stays as it is; and what was released since the claim may let it fit by now.
+    account = await ledger.lock_account(session, account_id)
+    if account is None:
+        raise not_known()
+    if await ledger.claim(session, account_id, amounts):
+        return
+    raise _refusal(account, amounts) or Forbidden("This account is disabled. Ask an administrator.")
 
 
 async def reserve_start(session: Session, account_id: uuid.UUID, instance_id: uuid.UUID, compute: Amounts) -> None:
@@ -133,11 +134,8 @@ async def all_account_ids(session: Session) -> list[uuid.UUID]:
     return await ledger.all_account_ids(session)
 
 
-async def _refusal(session: Session, account_id: uuid.UUID, amounts: Amounts) -> CmpError | None:
-    """None when it would fit by now: something was released between the claim and this look."""
-    account = await ledger.account(session, account_id)
-    if account is None:
-        return not_known()
+def _refusal(account: Account, amounts: Amounts) -> QuotaExceeded | None:
+    """None when it would fit."""
     exceeded = {
         d: _shown(d, amounts.as_dict()[d], account.used.as_dict()[d], account.quota.as_dict()[d])
         for d in DIMENSIONS
