@@ -56,11 +56,6 @@ async def lock_accounts(session: Session, account_ids: Iterable[uuid.UUID]) -> N
         await session.execute(sa.select(User.id).where(User.id.in_(ids)).order_by(User.id).with_for_update())
 
 
-async def account(session: Session, account_id: uuid.UUID) -> Account | None:
-    row = (await session.execute(sa.select(*_ACCOUNT_COLUMNS).where(User.id == account_id))).first()
-    return account_of(dict(row._mapping)) if row is not None else None
-
-
 async def release(session: Session, account_id: uuid.UUID, resource_ids: Iterable[uuid.UUID]) -> Amounts:
     """Delete these entries and lower the counters by exactly what they held. Again: nothing more happens."""
     await lock_account(session, account_id)
