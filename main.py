@@ -48,7 +48,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=telemetry.VERSION,
         description=_DESCRIPTION,
         lifespan=running,
-        max_body_size=settings.max_body_bytes,
         redirect_slashes=False,
     )
     database = Database(settings.database(), pool_size=settings.database_pool)
@@ -66,7 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
             expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed"],
         )
-    app.add_middleware(middleware.Door, collections=[f"{_API}{noun.router.prefix}/" for noun in _NOUNS])
+    collections = [f"{_API}{noun.router.prefix}/" for noun in _NOUNS]
+    app.add_middleware(middleware.Door, collections=collections, max_body_bytes=settings.max_body_bytes)
     return app
 
 

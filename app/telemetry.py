@@ -38,7 +38,7 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
         cache_logger_on_first_use=True,
     )
     last: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # no values of variables
         if human
         else [structlog.processors.format_exc_info, _redact, structlog.processors.JSONRenderer()]
     )

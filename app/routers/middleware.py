@@ -1,4 +1,4 @@
-"""What happens to every request: an id, one log line, the headers that keep browsers safe. Nothing else."""
+"""What happens to every request: an id, one log line, a largest body, headers that keep browsers safe."""
 
 import re
 import time
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import telemetry
@@ -27,8 +28,9 @@ _HEADERS = {
 class Door:
     """Pure ASGI: streams pass through untouched. A collection's path works with and without its last slash."""
 
-    def __init__(self, app: ASGIApp, collections: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, collections: Iterable[str], max_body_bytes: int) -> None:
         self._app = app
+        self._max_body_bytes = max_body_bytes
         self._collections = frozenset(path.rstrip("/") for path in collections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,27 +39,40 @@ class Door:
             return
         if scope["path"] in self._collections:
             scope = {**scope, "path": scope["path"] + "/"}
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         reset = telemetry.request_id.set(request_id)
         started = time.perf_counter()
         status = 500
         answering = False
+        received = 0
 
         async def sending(message: Message) -> None:
             nonlocal status, answering
             if message["type"] == "http.response.start":
                 answering = True
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-ID"] = request_id
                 for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                    answer.setdefault(name, value)
+                answer.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        async def receiving() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_body_bytes:
+                raise HTTPException(413)
+            return message
+
         try:
-            await self._app(scope, receive, sending)
+            if _declared(headers) > self._max_body_bytes:
+                await problems.too_large()(scope, receive, sending)
+            else:
+                await self._app(scope, receiving, sending)
         except Exception as error:
             if answering:
                 raise
@@ -72,3 +87,8 @@ class Door:
                     milliseconds=round((time.perf_counter() - started) * 1000, 1),
                 )
             telemetry.request_id.reset(reset)
+
+
+def _declared(headers: Headers) -> int:
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 20 else 0

@@ -36,6 +36,11 @@ _CODES = {
     413: "too_large",
     415: "unsupported_media_type",
 }
+_HTTP_WORDS = {
+    404: "There is nothing at this path. The API is described at /openapi.json and /docs.",
+    405: "This path does not take that method; see the Allow header.",
+    413: "The body is too large.",
+}
 # Sentences about a value are ours or name only what is expected; these types would repeat the input.
 _OWN_WORDS = {
     "extra_forbidden": "There is no such field. See the API's documentation for the fields there are.",
@@ -98,12 +103,12 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "http_error")
-    detail = {
-        404: "There is nothing at this path. The API is described at /openapi.json and /docs.",
-        405: "This path does not take that method; see the Allow header.",
-        413: "The body is too large.",
-    }.get(error.status_code, HTTPStatus(error.status_code).phrase)
+    detail = _HTTP_WORDS.get(error.status_code, HTTPStatus(error.status_code).phrase)
     return _answer(problem(error.status_code, code, detail), dict(error.headers or {}))
+
+
+def too_large() -> Response:
+    return _answer(problem(413, _CODES[413], _HTTP_WORDS[413]))
 
 
 def unexpected(error: Exception) -> Response:

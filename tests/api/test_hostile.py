@@ -1,0 +1,332 @@
+"""Whatever is sent, the answer is a refusal in CMP's own words: never a 5xx, and nothing that was sent comes back."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+import structlog
+
+from app import telemetry
+from tests.api.running import Api, wish
+
+_CANARY = "qzx7canary"
+_POSTS = {
+    "/clusters/": wish("hostile"),
+    "/clusters/delete": {"ids": ["web"]},
+    "/instances/operate": {"operation": "stop", "ids": ["web-instance-1"]},
+    "/instances/web-instance-1/operate": {"operation": "stop"},
+    "/users/": {"username": "hostile"},
+}
+_BODIES: list[bytes] = [
+    b"",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"1",
+    b"{",
+    b'{"name": }',
+    b"{'name': 'x'}",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf{}",
+    '{"name": "x"}'.encode("utf-16"),
+    b'{"name": "\\ud800"}',
+    b'{"\\ud800": 1}',
+    b'{"name": "\\u0000"}',
+    b'{"name": "a", "name": "b"}',
+    b'{"instance_count": 1e400}',
+    b'{"instance_count": -1e400}',
+    b'{"instance_count": NaN}',
+    b'{"instance_count": Infinity}',
+    b'{"instance_count": ' + b"9" * 5000 + b"}",
+    b'{"instance_count": 1' + b"0" * 400 + b"}",
+    b"[" * 100_000,
+    b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    b'{"labels": {' + b",".join(b'"k%d": "v"' % n for n in range(5000)) + b"}}",
+    b'{"name": "' + b"a" * 500_000 + b'"}',
+]
+_VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    1.0,
+    1.5,
+    2**31,
+    2**63,
+    2**64,
+    10**30,
+    -(10**30),
+    1e308,
+    5e-324,
+    "",
+    " ",
+    "10",
+    "1_0",
+    " 7 ",
+    "-1",
+    "1e3",
+    "0x10",
+    "\u0000",
+    "a\u0000b",
+    "\r\n",
+    "é",
+    "e\u0301",
+    "\u202e",
+    "\u200b",
+    "\ufeff",
+    "٣",
+    "x" * 10_000,
+    "kube-system",
+    "Web",
+    "-web",
+    "web-",
+    "a.b",
+    "../etc",
+    "%00",
+    "'; DROP TABLE users; --",
+    "${jndi:ldap://x}",
+    "{{7*7}}",
+    [],
+    {},
+    [1],
+    {"a": 1},
+    [None],
+    ["\u0000"],
+    ["x"] * 501,
+]
+_PATHS = [
+    "%00",
+    "a%00b",
+    "%0d%0aSet-Cookie:x",
+    "%ff",
+    "%c3%a9",
+    "%F0%9F%9A%80",
+    "..%2f..%2fetc",
+    "%2e%2e",
+    "'",
+    '"',
+    "a%20b",
+    "*",
+    "0",
+    "-1",
+    "9" * 50,
+    "x" * 100,
+    "x" * 101,
+    "x" * 5000,
+    "{cluster}",
+    "00000000-0000-0000-0000-000000000000",
+    "urn:uuid:00000000-0000-0000-0000-000000000000",
+    "%7B00000000-0000-0000-0000-000000000000%7D",
+    "null",
+    "%",
+    "%zz",
+    ";x=1",
+]
+_QUERIES = [
+    "%00",
+    "%ff",
+    "é",
+    "a%0d%0ab",
+    "'",
+    '"',
+    "%",
+    "*",
+    "_",
+    "\\",
+    "x" * 64,
+    "9" * 400,
+    "-1",
+    "",
+    "\u202e",
+    "1e400",
+]
+
+
+@pytest.mark.parametrize("path", list(_POSTS))
+async def test_bodies_that_are_no_requests(api: Api, path: str) -> None:
+    for body in _BODIES:
+        for kind in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+            headers = {"Content-Type": kind} if kind else {}
+            answer = await api.admin.post(path, content=body, headers=headers)
+            assert answer.status_code in (400, 413, 415, 422), (body[:60], kind)
+
+
+@pytest.mark.parametrize("path", list(_POSTS))
+async def test_values_that_do_not_belong(api: Api, path: str) -> None:
+    optional = (
+        "image",
+        "labels",
+        "instance_count",
+        "role",
+        "quota_cpu",
+        "quota_memory",
+        "quota_clusters",
+        "quota_strategy",
+    )
+    body = _POSTS[path]
+    for field in {*body, *optional}:
+        for value in _VALUES:
+            answer = await api.admin.post(path, json=body | {field: value}, headers={"Idempotency-Key": ""})
+            assert answer.status_code == 422, (field, value)
+
+
+async def test_a_change_of_a_user_refuses_what_does_not_belong(api: Api) -> None:
+    user = await api.user()
+    before = (await api.admin.get(f"/users/{user.name}")).json()
+    for field in (
+        "quota_cpu",
+        "quota_memory",
+        "quota_instances",
+        "quota_clusters",
+        "role",
+        "quota_strategy",
+        "disabled",
+    ):
+        for value in _VALUES:
+            answer = await api.admin.patch(f"/users/{user.name}", json={field: value})
+            taken = [None, True, 0, 1.0, 1.5, "10", 2**31]
+            assert answer.status_code in ((200, 422) if str(value) in map(str, taken) else (422,)), (field, value)
+    after = (await api.admin.get(f"/users/{user.name}")).json()
+    assert after["id"] == before["id"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/clusters/{}",
+        "/instances/{}",
+        "/operations/{}",
+        "/operations/{}/wait?timeout=0",
+        "/users/{}",
+        "/users/{}/quota",
+    ],
+)
+async def test_paths_that_name_nothing(api: Api, path: str) -> None:
+    for key in _PATHS:
+        answer = await api.admin.get(path.format(key))
+        assert answer.status_code in (404, 422), key
+        if path == "/clusters/{}":
+            assert (await api.admin.delete(path.format(key))).status_code in (404, 422), key
+            operated = await api.admin.post(path.format(key) + "/operate", json={"operation": "stop"})
+            assert operated.status_code in (404, 405, 422), key
+
+
+@pytest.mark.parametrize("path", ["/clusters/", "/instances/", "/operations/", "/events/history", "/users/"])
+async def test_queries_that_mean_nothing(api: Api, path: str) -> None:
+    names = (
+        "name",
+        "label",
+        "phase",
+        "owner",
+        "cluster",
+        "cluster_id",
+        "status",
+        "kind",
+        "limit",
+        "cursor",
+        "sort",
+        "role",
+    )
+    for name in names:
+        for value in _QUERIES:
+            answer = await api.admin.get(f"{path}?{name}={value}")
+            assert answer.status_code in (200, 404, 422), (name, value)
+
+
+async def test_headers_that_mean_nothing(api: Api) -> None:
+    values = [b"\xff", b"\x00", b"x" * 600, b"'", b'"', b"*,*", b'W/"', b"wait=99999999999", b"wait=-1", b"\xc3\xa9"]
+    for name in (b"If-Match", b"If-None-Match", b"Prefer", b"Last-Event-ID", b"Accept", b"Authorization", b"Range"):
+        for value in values:
+            answer = await api.admin.delete("/clusters/nothing", headers={name: value})
+            assert answer.status_code in (401, 404, 422), (name, value)
+            assert (await api.admin.get("/clusters/", headers={name: value})).status_code in (200, 304, 401, 422)
+
+
+@pytest.mark.parametrize("path", list(_POSTS))
+async def test_nothing_that_was_sent_comes_back(api: Api, path: str) -> None:
+    body: dict[str, Any] = _POSTS[path] | {"labels": {"k": "v"}, "image": "nginx"}
+    bad = [_CANARY + "\u0000", {_CANARY: [_CANARY]}, [_CANARY], _CANARY + "é" * 500, f"x {_CANARY}"]
+    sent: list[dict[str, Any]] = [body | {field: value} for field in body for value in bad if field != "ids"]
+    sent += [
+        body | {_CANARY: 1},
+        {_CANARY: {_CANARY: _CANARY}},
+        body | {"labels": {_CANARY: 5}},
+        body | {"labels": {_CANARY: "not a label"}},
+        body | {"labels": {"-" + _CANARY: "v"}},
+        body | {"labels": {"é" + _CANARY: "v"}},
+    ]
+    for request in sent:
+        answer = await api.admin.post(path, json=request)
+        assert answer.status_code == 422
+        assert _CANARY not in answer.text + str(answer.headers)
+    for raw in (
+        f"{_CANARY}",
+        f'{{"name": {_CANARY}}}',
+        f'{{"a": "\\{_CANARY}"}}',
+        f'{{"{_CANARY}": 1, "{_CANARY}": 1}}',
+    ):
+        answer = await api.admin.post(path, content=raw, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert _CANARY not in answer.text
+    for query in (f"{_CANARY}=1", f"limit={_CANARY}", f"cursor={_CANARY}", f"sort={_CANARY}", f"cluster_id={_CANARY}"):
+        for listed in ("/clusters/", "/events/history", "/operations/"):
+            answer = await api.admin.get(f"{listed}?{query}")
+            assert answer.status_code == 422
+            assert _CANARY not in answer.text
+    for missing in (f"/clusters/{_CANARY}", f"/operations/{_CANARY}", f"/{_CANARY}", f"/users/{_CANARY}"):
+        assert _CANARY not in (await api.admin.get(missing)).text
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read(api: Api) -> None:
+    answer = await api.admin.post("/clusters/", content=b"x" * (api.state.settings.max_body_bytes + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+    async def endless() -> Any:
+        for _ in range(40):
+            yield b" " * 65536
+
+    answer = await api.admin.post("/clusters/", content=endless(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+
+
+async def test_what_nobody_foresaw_is_a_problem_with_its_request_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError(f"internal detail {_CANARY}")
+
+    monkeypatch.setattr("app.services.users.load", breaks)
+    monkeypatch.setattr("app.routers.problems.log", logging.getLogger("cmp.http"))  # rich takes seconds to draw it
+    unchecked = api.caller(api.admin.token)
+    unchecked.event_hooks = {"response": []}
+    answer = await unchecked.get("/users/me", headers={"X-Request-ID": "find-me"})
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["code"], answer.json()["request_id"]) == ("internal", "find-me")
+    assert answer.headers["x-request-id"] == "find-me"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert _CANARY not in answer.text
+
+
+async def test_a_log_line_is_one_event_and_holds_no_token(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    telemetry.configure("debug", "json")
+    try:
+        sent = 0
+        for key in ("a%0d%0ab", "%00", "\u2028", "%1b[31m", api.admin.token, '"},{"a":"'):
+            for headers in (
+                {},
+                {"X-Request-ID": f"x {api.admin.token}"},
+                {"Authorization": f"Token {api.admin.token}"},
+            ):
+                await api.admin.get(f"/clusters/{key}", headers=headers)
+                sent += 1
+        await api.admin.post("/users/me/token", headers={"Authorization": "Bearer cmp_pat_" + "B" * 43})
+        written = capsys.readouterr().err.splitlines()
+    finally:
+        structlog.reset_defaults()
+        root.handlers, root.level = handlers, level
+    lines = [json.loads(line) for line in written]
+    assert len([line for line in lines if line["event"] == "request"]) == sent + 1
+    assert api.admin.token not in "".join(written)
+    assert "B" * 43 not in "".join(written)

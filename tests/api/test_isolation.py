@@ -1,0 +1,227 @@
+"""Every path × every kind of stranger: nobody learns, changes or counts what is not theirs.
+
+The matrix is made from the app's own routes; a route it does not know fails the test, so that coverage cannot lag.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.running import Api, Caller, wish
+
+_STOP = {"operation": "stop"}
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What one user has that another must not learn of."""
+
+    owner: Caller
+    cluster: dict[str, Any]
+
+    def key(self, noun: str, by: str) -> str:
+        member = self.cluster["instances"][0]
+        return {
+            ("cluster", "id"): self.cluster["id"],
+            ("cluster", "name"): self.cluster["name"],
+            ("instance", "id"): member["id"],
+            ("instance", "name"): member["instance_name"],
+            ("operation", "id"): self.cluster["operation"]["id"],
+            ("user", "id"): self.owner.id,
+            ("user", "name"): self.owner.name,
+        }[noun, by]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How to call a route. `noun`: what its path names. `for_admins`: others read 403 whatever they name."""
+
+    noun: str | None = None
+    body: dict[str, Any] | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    for_admins: bool = False
+    open: bool = False
+    endless: bool = False
+
+
+ROUTES: dict[tuple[str, str], Probe] = {
+    ("POST", "/api/v1/users/"): Probe(body={"username": "made-by-a-stranger"}, for_admins=True),
+    ("GET", "/api/v1/users/"): Probe(for_admins=True),
+    ("GET", "/api/v1/users/me"): Probe(),
+    ("GET", "/api/v1/users/me/quota"): Probe(),
+    ("POST", "/api/v1/users/me/token"): Probe(),
+    ("GET", "/api/v1/users/{user}"): Probe("user", for_admins=True),
+    ("GET", "/api/v1/users/{user}/quota"): Probe("user", for_admins=True),
+    ("PATCH", "/api/v1/users/{user}"): Probe("user", {"quota_cpu": 9}, for_admins=True),
+    ("DELETE", "/api/v1/users/{user}"): Probe("user", for_admins=True),
+    ("POST", "/api/v1/users/{user}/token"): Probe("user", for_admins=True),
+    ("POST", "/api/v1/clusters/"): Probe(body=wish("made-by-a-stranger")),
+    ("GET", "/api/v1/clusters/"): Probe(),
+    ("GET", "/api/v1/clusters/{cluster}"): Probe("cluster"),
+    ("DELETE", "/api/v1/clusters/{cluster}"): Probe("cluster", query={"wait": "0"}),
+    ("POST", "/api/v1/clusters/delete"): Probe(body={"ids": ["nothing"]}),
+    ("POST", "/api/v1/clusters/{cluster}/operate"): Probe("cluster", _STOP),
+    ("GET", "/api/v1/instances/"): Probe(),
+    ("GET", "/api/v1/instances/{instance}"): Probe("instance"),
+    ("POST", "/api/v1/instances/{instance}/operate"): Probe("instance", _STOP),
+    ("POST", "/api/v1/instances/operate"): Probe(body=_STOP | {"ids": ["nothing"]}),
+    ("GET", "/api/v1/operations/"): Probe(),
+    ("GET", "/api/v1/operations/{operation}"): Probe("operation"),
+    ("GET", "/api/v1/operations/{operation}/wait"): Probe("operation", query={"timeout": "0"}),
+    ("GET", "/api/v1/events/"): Probe(endless=True),
+    ("GET", "/api/v1/events/history"): Probe(),
+    ("GET", "/health"): Probe(open=True),
+    ("GET", "/livez"): Probe(open=True),
+    ("GET", "/readyz"): Probe(open=True),
+}
+NAMING = [route for route, probe in ROUTES.items() if probe.noun]
+GUARDED = [route for route, probe in ROUTES.items() if not probe.open]
+
+
+@pytest.fixture(scope="module")
+async def owned(api: Api) -> Owned:
+    owner = await api.user()
+    return Owned(owner, await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"}))
+
+
+@pytest.fixture(scope="module")
+async def stranger(api: Api) -> Caller:
+    return await api.user()
+
+
+@pytest.fixture(scope="module")
+async def strangers(api: Api) -> dict[str, Caller]:
+    disabled, rotated = await api.user(), await api.user()
+    await api.admin.patch(f"/users/{disabled.name}", json={"disabled": True})
+    await rotated.post("/users/me/token")
+    return {
+        "no token": api.nobody,
+        "an unknown token": api.caller("cmp_pat_" + "A" * 43),
+        "a mangled token": api.caller(api.admin.token[:-1]),
+        "another scheme": with_header(api, f"Basic {api.admin.token}"),
+        "a disabled user's": disabled,
+        "a replaced token": rotated,
+    }
+
+
+def with_header(api: Api, authorization: str) -> Caller:
+    caller = api.caller(None)
+    caller.headers["Authorization"] = authorization
+    return caller
+
+
+async def call(caller: Caller, route: tuple[str, str], key: str = "anything", **headers: str) -> httpx.Response:
+    method, path = route
+    probe = ROUTES[route]
+    url = "http://cmp" + (path.replace("{" + probe.noun + "}", key) if probe.noun else path)
+    return await caller.request(method, url, json=probe.body, params=probe.query, headers=headers)
+
+
+def seen(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    """Everything that the asker can see, apart from the request id."""
+    request_id = answer.headers["x-request-id"]
+    headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+    return answer.status_code, answer.content.replace(request_id.encode(), b"-"), headers
+
+
+def test_the_matrix_knows_every_route(api: Api) -> None:
+    described = {(method.upper(), path) for path, methods in api.app.openapi()["paths"].items() for method in methods}
+    assert described == set(ROUTES)
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=lambda route: " ".join(route))
+async def test_without_a_valid_token_every_path_reads_the_same(
+    owned: Owned, strangers: dict[str, Caller], route: tuple[str, str]
+) -> None:
+    noun = ROUTES[route].noun
+    keys = ["anything", *([owned.key(noun, "id")] if noun else [])]
+    answers = {(who, key): seen(await call(caller, route, key)) for who, caller in strangers.items() for key in keys}
+    assert len({str(answer) for answer in answers.values()}) == 1, answers
+    assert answers["no token", "anything"][0] == 401
+
+
+@pytest.mark.parametrize("route", NAMING, ids=lambda route: " ".join(route))
+async def test_what_is_anothers_reads_as_if_it_were_missing(
+    owned: Owned, stranger: Caller, route: tuple[str, str]
+) -> None:
+    probe = ROUTES[route]
+    assert probe.noun
+    before = (await owned.owner.get("/clusters/secret-plans")).content
+    forms = ["id"] if probe.noun == "operation" else ["id", "name"]
+    missing = {"id": str(uuid.uuid4()), "name": "no-such-thing"}
+    for by in forms:
+        for headers in ({}, {"If-Match": '"x"', "If-None-Match": "*"}):
+            theirs = seen(await call(stranger, route, owned.key(probe.noun, by), **headers))
+            nothing = seen(await call(stranger, route, missing[by], **headers))
+            assert theirs == nothing
+            assert theirs[0] == (403 if probe.for_admins else 404)
+    assert (await owned.owner.get("/clusters/secret-plans")).content == before
+
+
+@pytest.mark.parametrize(
+    "route", [route for route, probe in ROUTES.items() if probe.for_admins], ids=lambda route: " ".join(route)
+)
+async def test_only_administrators_administer(stranger: Caller, route: tuple[str, str]) -> None:
+    for key in (stranger.name, stranger.id, "admin"):
+        assert (await call(stranger, route, key)).status_code == 403
+
+
+async def test_references_in_queries_and_bodies_are_looked_up_as_the_viewer(owned: Owned, stranger: Caller) -> None:
+    cluster, member = owned.cluster, owned.cluster["instances"][0]
+    for theirs, missing in ((cluster["id"], str(uuid.uuid4())), (cluster["name"], "no-such-thing")):
+        answers = [seen(await stranger.get("/instances/", params={"cluster": key})) for key in (theirs, missing)]
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 404
+        deleted = [await stranger.post("/clusters/delete", json={"ids": [key]}) for key in (theirs, missing)]
+        assert [answer.json()["items"][0]["problem"]["code"] for answer in deleted] == ["not_found"] * 2
+    for key in (member["id"], member["instance_name"]):
+        operated = await stranger.post("/instances/operate", json={"operation": "stop", "ids": [key]})
+        assert operated.json()["items"][0]["problem"]["code"] == "not_found"
+    for path, query in (
+        ("/operations/", {"cluster_id": cluster["id"]}),
+        ("/operations/", {"instance_id": member["id"]}),
+        ("/events/history", {"cluster_id": cluster["id"]}),
+        ("/clusters/", {"label": "secret=label"}),
+        ("/clusters/", {"name": "secret"}),
+        ("/instances/", {"name": "secret"}),
+    ):
+        assert (await stranger.get(path, params=query)).json() == {"items": [], "next_cursor": None}
+    assert (await owned.owner.get("/clusters/secret-plans")).json() == cluster
+
+
+async def test_the_same_names_do_not_collide(api: Api, owned: Owned, stranger: Caller) -> None:
+    mine = await stranger.cluster("secret-plans")
+    assert mine["namespace"] != owned.cluster["namespace"]
+    assert (await stranger.get("/instances/secret-plans-instance-1")).json()["id"] == mine["instances"][0]["id"]
+    await stranger.delete("/clusters/secret-plans")
+    assert (await owned.owner.get("/clusters/secret-plans")).json() == owned.cluster
+    assert (await api.admin.get("/clusters/secret-plans")).status_code == 404, "a name is looked for among one's own"
+    assert (await api.admin.get(f"/clusters/{owned.cluster['id']}")).json() == owned.cluster
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-User-Id", "X-Roles", "X-Forwarded-User", "X-Remote-User", "Remote-User", "X-Auth-Token", "Cookie", "X-Api-Key"],
+)
+async def test_no_other_header_makes_an_identity(api: Api, stranger: Caller, name: str) -> None:
+    for value in (api.admin.id, "admin", api.admin.token, f"token={api.admin.token}"):
+        assert (await api.nobody.get("/users/me", headers={name: value})).status_code == 401
+        assert (await stranger.get("/users/", headers={name: value})).status_code == 403
+
+
+@pytest.mark.parametrize("route", [("POST", "/clusters/"), ("POST", "/users/"), ("PATCH", "/users/admin")])
+async def test_no_column_can_be_written_by_naming_it(api: Api, stranger: Caller, route: tuple[str, str]) -> None:
+    caller = stranger if "clusters" in route[1] else api.admin
+    body = {"POST /clusters/": wish(), "POST /users/": {"username": "assigned"}}.get(" ".join(route), {})
+    before = (await caller.get("/users/me")).json()
+    columns = "id owner_id owner namespace namespace_uid phase ready_instances version created_at due_at lease_token"
+    columns += " used_cpu used_memory token token_hash disabled_at user_id account_id status"
+    for column in columns.split():
+        refused = await caller.request(*route, json=body | {column: before["id"]})
+        assert refused.status_code == 422, column
+    assert (await caller.get("/users/me")).json() == before
+    assert json.loads((await api.admin.get("/users/?name=assigned")).content)["items"] == []
