@@ -194,6 +194,10 @@ class _Reading:
         ended = self._last_end()
         if not ended:
             return self._is(InstanceStatus.STARTING, Reason.WAITING, reading.words(why, said))
+        if ended.get("reason") in _CONFIGURATION:
+            # It never ran, so there are no logs to look at: the kubelet's own message is all there is.
+            said = reading.words(ended.get("reason"), ended.get("message"))
+            return self._is(InstanceStatus.STARTING, Reason.CONFIGURATION, said)
         if ended.get("reason") == "OOMKilled":
             reason = Reason.OUT_OF_MEMORY
         else:

@@ -117,6 +117,28 @@ def test_what_holds_it_back(
     assert (seen.status, seen.reason, seen.message, seen.lost, seen.deleting) == (status, reason, words, False, False)
 
 
+def test_a_program_that_is_not_in_the_image_is_no_crash() -> None:
+    """As kubelet 1.36 with containerd 2.2 writes it between two attempts."""
+    message = (
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+        'unable to start container process: exec: "/no-such-program": stat /no-such-program: no such file or directory'
+    )
+    last = {
+        "terminated": {
+            "containerID": "containerd://4da5421781f869d416175f3ee03b6c0e648005f1b708ac25dbe1a0f1ebffb11a",
+            "exitCode": 128,
+            "finishedAt": "2026-11-23T08:20:05Z",
+            "message": message,
+            "reason": "StartError",
+            "startedAt": "1970-01-01T00:00:00Z",
+        }
+    }
+    backing_off = waiting("CrashLoopBackOff", "back-off 10s restarting failed container=main pod=broken-instance-1")
+    seen = observed(pod(state=backing_off, last=last, restarts=1))
+    assert (seen.status, seen.reason) == (InstanceStatus.STARTING, Reason.CONFIGURATION)
+    assert seen.message == f"StartError: {message}"
+
+
 @pytest.mark.parametrize(
     ("why", "reason"),
     [
