@@ -4,8 +4,6 @@ Input is strict: unknown fields, numbers dressed as text and control characters 
 what was sent. Output names are the document's.
 """
 
-import re
-import unicodedata
 import uuid
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -34,12 +32,6 @@ class _In(BaseModel):
 
 class _Out(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _plain(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Cf") for character in text):
-        raise ValueError("control, invisible and half characters are not allowed")
-    return unicodedata.normalize("NFC", text)
 
 
 def _not_reserved(name: str) -> str:
@@ -110,10 +102,14 @@ Username = Annotated[
     Field(min_length=1, max_length=naming.USERNAME_MAX, pattern=naming.USERNAME_PATTERN),
     AfterValidator(_free_username),
 ]
-Image = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_plain), AfterValidator(_image)]
+Image = Annotated[
+    str,
+    Field(min_length=1, max_length=512, json_schema_extra={"pattern": naming.IMAGE_PATTERN}),
+    AfterValidator(_image),
+]
 LabelKey = Annotated[str, Field(min_length=1, max_length=63, pattern=naming.LABEL_KEY_PATTERN)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=naming.LABEL_VALUE_PATTERN)]
-Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=32)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra={"additionalProperties": False})]
 Limit = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 
@@ -139,13 +135,6 @@ LimitMemory = Annotated[
     BeforeValidator(_limit_memory),
     WithJsonSchema(_memory_schema(0, units.MAX_QUOTA_MIB, "MiB, or a quantity such as 64Gi."), mode="validation"),
 ]
-
-
-def is_label(key: str, value: str) -> bool:
-    short = 0 < len(key) <= 63 and len(value) <= 63
-    return short and bool(
-        re.fullmatch(naming.LABEL_KEY_PATTERN, key) and re.fullmatch(naming.LABEL_VALUE_PATTERN, value)
-    )
 
 
 class ClusterCreate(_In):

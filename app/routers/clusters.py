@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app import auth, schemas
 from app.database import Session
-from app.errors import Invalid
+from app.errors import Invalid, NotFound
 from app.models import ClusterPhase, InstanceType
 from app.routers import bulk, queries, views
 from app.routers.deps import (
@@ -29,7 +29,7 @@ from app.routers.deps import (
 )
 from app.routers.wire import BareRoute, Json, StrictRoute, tagged
 from app.rules.access import Permission, Viewer
-from app.rules.naming import SEARCH_PATTERN
+from app.rules.naming import LABEL_FILTER_PATTERN, SEARCH_PATTERN
 from app.services import clusters, instances, operations
 from app.services.clusters import ClusterView, ClusterWish
 from app.store import clusters as store
@@ -40,12 +40,17 @@ router = APIRouter(prefix="/clusters", tags=["clusters"], route_class=StrictRout
 Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or its name.", examples=["web"])]
 
 
+LabelFilter = Annotated[str, Field(max_length=127, pattern=LABEL_FILTER_PATTERN)]
+
+
 class ClusterQuery(PageQuery):
     sort: Literal["created_at", "-created_at", "name", "-name"] = "-created_at"
     name: str | None = Field(None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the name.")
     phase: ClusterPhase | None = None
     instance_type: InstanceType | None = None
-    label: list[str] = Field(default_factory=list, max_length=8, description="key=value; all of them must match.")
+    label: list[LabelFilter] = Field(
+        default_factory=list, max_length=8, description="key=value; all of them must match."
+    )
     owner: str | None = Field(
         None,
         min_length=1,
@@ -221,20 +226,13 @@ async def _filter(request: Request, state: State, query: ClusterQuery) -> store.
             async with state.database.reading() as session:
                 owner = await users.all_get(session, query.owner)
             if owner is None:
-                raise Invalid("There is no user of that name to list the clusters of.")
+                raise NotFound("There is no user of that name to list the clusters of.")
             owner_id = owner.id
     return store.ClusterFilter(
         name=query.name,
         phase=query.phase,
         instance_type=query.instance_type,
-        labels=tuple(sorted(_label(text) for text in query.label)),
+        labels=tuple(sorted((key, value) for key, _, value in (text.partition("=") for text in query.label))),
         owner_id=owner_id,
         everyones=query.owner is not None,
     )
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not schemas.is_label(key, value):
-        raise Invalid("A label filter reads key=value, each of letters, digits, '-', '_' and '.'.")
-    return key, value

@@ -100,11 +100,30 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return _answer(problem(422, "invalid", f"The request is not valid: {detail}.", errors=found))
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _methods(request)
     code = _CODES.get(error.status_code, "http_error")
     detail = _HTTP_WORDS.get(error.status_code, HTTPStatus(error.status_code).phrase)
-    return _answer(problem(error.status_code, code, detail), dict(error.headers or {}))
+    return _answer(problem(error.status_code, code, detail), headers)
+
+
+def _methods(request: Request) -> str:
+    """All of this path: what the router says by itself are those of its first route only."""
+    paths = request.app.openapi()["paths"]
+    path = request.url.path
+    templates = [path] if path in paths else [template for template in paths if _fits(template, path)]
+    found = {method.upper() for template in templates for method in paths[template]}
+    return ", ".join(sorted(found))
+
+
+def _fits(template: str, path: str) -> bool:
+    parts, given = template.split("/"), path.split("/")
+    return len(parts) == len(given) and all(
+        part == there or (part.startswith("{") and there) for part, there in zip(parts, given, strict=True)
+    )
 
 
 def too_large() -> Response:

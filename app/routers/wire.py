@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 _DEPTH = 32
+_EXACT = 2**53
 
 
 class StrictRequest(Request):
@@ -91,11 +92,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> float | int:
+    """JSON knows one kind of number: 2.0 is the whole number 2."""
     value = float(text)
     if not math.isfinite(value):
         _refuse("a number is too large")
-    return value
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
 
 
 def _constant(_name: str) -> NoReturn:

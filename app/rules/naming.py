@@ -20,14 +20,17 @@ RESERVED_PREFIXES = ("kube-",)
 RESERVED_USERNAMES = ("me",)
 
 LABEL_KEY_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LABEL_FILTER_PATTERN = (
+    r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+)
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _RESOURCES = {InstanceType.CONTAINER: "pods", InstanceType.VM: "virtualmachines"}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_IMAGE = re.compile(
-    r"^(?P<name>[A-Za-z0-9](?:[-._A-Za-z0-9]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
-    r"(?:/[a-z0-9](?:[-._a-z0-9]*[a-z0-9])?)*)(?::[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(?:@sha256:[a-f0-9]{64})?$"
+IMAGE_PATTERN = (
+    r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-._a-z0-9]*[a-z0-9])?)*"
+    r"(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(@sha256:[a-f0-9]{64})?$"
 )
 
 
@@ -61,4 +64,4 @@ def reads_as_id(text: str) -> bool:
 
 def is_image(reference: str) -> bool:
     """Whether it reads as a container image reference: name[:tag][@sha256:digest]."""
-    return _IMAGE.fullmatch(reference) is not None
+    return re.fullmatch(IMAGE_PATTERN, reference) is not None
