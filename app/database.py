@@ -38,11 +38,15 @@ _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 _RETRYABLE_MYSQL = {1020, 1213, 1205, 1305}
 # Connection lost; out of resources; operator intervention, a statement that took too long among it.
 _LOST_SQLSTATES = {"08", "53", "57"}
-# Beside the client's own 2000 to 2999: no room or memory, not let in, no such database yet, connections, shutdown, killed,
-# read-only, a statement that took too long.
+# Beside the client's own, 2000 to 2999: no room, not let in, no such database (yet), too many connections, shutting
+# down, killed, read-only, a statement that took too long.
 _LOST_MYSQL = {0, 1021, 1040, 1041, 1044, 1045, 1049, 1053, 1129, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1290}
 _LOST_MYSQL |= {1317, 1836, 1927, 1969, 3024}
-_DRIVER_LOST = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+_LOST_SQLITE = {
+    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB,
+}  # fmt: skip
+_POSTGRES_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _ATTEMPTS = 10
 _READ_ONLY = "cmp_read_only"
 
@@ -112,7 +116,8 @@ class Database:
                 if not is_retryable(error):
                     raise
                 if attempt == _ATTEMPTS:
-                    raise Unavailable("The database is too busy. Try again in a moment.", internal=repr(error)) from error
+                    busy = "The database is too busy. Try again in a moment."
+                    raise Unavailable(busy, internal=repr(error)) from error
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
 
@@ -343,17 +348,21 @@ def _is_lost(error: BaseException) -> bool:
         return error.filename is None
     if isinstance(error, exc.DBAPIError):
         return error.connection_invalidated or (not is_retryable(error) and _is_servers_fault(error.orig))
-    return isinstance(error, exc.TimeoutError) or _is_servers_fault(error)
+    if isinstance(error, _POSTGRES_ERRORS):
+        return not is_retryable(error) and _is_servers_fault(error)
+    return isinstance(error, exc.TimeoutError)
 
 
 def _is_servers_fault(error: BaseException | None) -> bool:
-    cause = getattr(error, "__cause__", None)
-    if isinstance(error, _DRIVER_LOST) or isinstance(cause, _DRIVER_LOST):
-        return not isinstance(cause or error, ValueError)  # asyncpg's word for a value of the wrong type
-    sqlstate, code = getattr(error, "sqlstate", None), getattr(error, "sqlite_errorcode", None)
-    if sqlstate is not None or code is not None:
-        return str(sqlstate)[:2] in _LOST_SQLSTATES or code not in (None, sqlite3.SQLITE_ERROR)
-    number = error.args[0] if error is not None and error.args else None
+    """`error` is a driver's, or what SQLAlchemy has in the place of asyncpg's."""
+    said = error.__cause__ if error is not None and isinstance(error.__cause__, _POSTGRES_ERRORS) else error
+    if isinstance(said, asyncpg.PostgresError):
+        return str(said.sqlstate)[:2] in _LOST_SQLSTATES
+    if isinstance(said, _POSTGRES_ERRORS):
+        return not isinstance(said, ValueError)  # which is a value of the wrong type
+    if isinstance(said, sqlite3.Error):
+        return getattr(said, "sqlite_errorcode", 0) & 0xFF in _LOST_SQLITE
+    number = said.args[0] if said is not None and said.args else None
     return isinstance(number, int) and (2000 <= number < 3000 or number in _LOST_MYSQL)
 
 
