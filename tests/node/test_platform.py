@@ -1,5 +1,6 @@
 """CMP on a real node, through its HTTP API only, with the rights that deploy/ gives it: containers really run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -103,31 +104,13 @@ async def test_a_process_that_ends_is_counted(ada: httpx.AsyncClient, eyes: Kube
     await _delete(ada, eyes, "ends", namespace)
 
 
-@pytest.mark.parametrize(
-    ("name", "image", "reason", "words"),
-    [
-        ("typo", "testbed/web:no-such-tag", "image_pull", "not found"),
-        ("crash", images.CRASHING, "crash_loop", "exit code 3"),
-        ("hungry", images.HUNGRY, "out_of_memory", "OOMKilled"),
-    ],
-)
-async def test_what_goes_wrong_is_stated(
-    eyes: KubeEyes, ada: httpx.AsyncClient, name: str, image: str, reason: str, words: str
-) -> None:
-    made = await ada.post("/clusters/", json={"name": name, "instance_count": 1, "image": image, **SIZE})
-    assert made.status_code == 201, made.text
-    seen: list[Any] = []
-
-    async def said() -> Any:
-        instance = (await ada.get(f"/instances/{name}-instance-1")).json()
-        look = (instance["status"], instance["reason"], instance["message"])
-        if look not in seen:
-            seen.append(look)
-        return instance["reason"] == reason and instance
-
-    instance = await eventually(said, f"{reason} is named")
-    assert words in instance["message"], seen
-    await _delete(ada, eyes, name, made.json()["namespace"])
+async def test_what_goes_wrong_is_stated(eyes: KubeEyes, ada: httpx.AsyncClient) -> None:
+    await asyncio.gather(
+        _ends_in(ada, eyes, "typo", "testbed/web:no-such-tag", "ImagePullBackOff", "image_pull", "not found"),
+        _ends_in(ada, eyes, "crash", images.CRASHING, "CrashLoopBackOff", "crash_loop", "exit code 3"),
+        _ends_in(ada, eyes, "hungry", images.HUNGRY, "CrashLoopBackOff", "out_of_memory", "OOMKilled"),
+        _ends_in(ada, eyes, "broken", images.BROKEN, "CrashLoopBackOff", "configuration", "no such file or directory"),
+    )
 
 
 async def test_the_default_image_runs_under_its_plain_name(ada: httpx.AsyncClient, eyes: KubeEyes) -> None:
@@ -147,6 +130,30 @@ async def test_nothing_is_left(ada: httpx.AsyncClient, eyes: KubeEyes, platform:
     assert _running_containers(node) == []
     platform.stop()
     assert await broken(f"sqlite:///{platform.data_dir / 'cmp.sqlite3'}", left) == []
+
+
+async def _ends_in(
+    client: httpx.AsyncClient, eyes: KubeEyes, name: str, image: str, kubelets: str, reason: str, words: str
+) -> None:
+    """Once the kubelet waits in the state it calls `kubelets`, CMP says `reason` and `words`."""
+    made = await client.post("/clusters/", json={"name": name, "instance_count": 1, "image": image, **SIZE})
+    assert made.status_code == 201, made.text
+    namespace = made.json()["namespace"]
+    seen: list[Any] = []
+
+    async def stated() -> bool:
+        instance = (await client.get(f"/instances/{name}-instance-1")).json()
+        look = (instance["status"], instance["reason"], instance["message"])
+        if look not in seen:
+            seen.append(look)
+        waiting = any(kubelets in str(pod["status"]) for pod in await asyncio.to_thread(eyes.pods, namespace))
+        return bool(waiting and instance["reason"] == reason and words in instance["message"])
+
+    try:
+        await eventually(stated, f"{kubelets} is told as {reason}")
+    finally:
+        print(name, *seen, sep="\n  ")
+    await _delete(client, eyes, name, namespace)
 
 
 async def _operate(client: httpx.AsyncClient, name: str, operation: str, becomes: str) -> None:
