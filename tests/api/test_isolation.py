@@ -25,7 +25,7 @@ class Owned:
 
     def key(self, noun: str, by: str) -> str:
         member = self.cluster["instances"][0]
-        return {
+        keys: dict[tuple[str, str], str] = {
             ("cluster", "id"): self.cluster["id"],
             ("cluster", "name"): self.cluster["name"],
             ("instance", "id"): member["id"],
@@ -33,7 +33,8 @@ class Owned:
             ("operation", "id"): self.cluster["operation"]["id"],
             ("user", "id"): self.owner.id,
             ("user", "name"): self.owner.name,
-        }[noun, by]
+        }
+        return keys[noun, by]
 
 
 @dataclass(frozen=True)
