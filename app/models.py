@@ -186,7 +186,7 @@ class Platform(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     installation_id: Mapped[uuid.UUID]
-    cursor_secret: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    cursor_secret: Mapped[bytes] = mapped_column(sa.LargeBinary())
     created_at: Mapped[datetime]
 
     __table_args__: Any = _table_args()

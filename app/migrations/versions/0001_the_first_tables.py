@@ -76,7 +76,7 @@ def upgrade() -> None:
         "platform",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("installation_id", ID, nullable=False),
-        sa.Column("cursor_secret", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("cursor_secret", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_platform")),
         **OPTIONS,

@@ -1,0 +1,54 @@
+"""Which operation is possible when: the whole table."""
+
+import pytest
+
+from app.models import InstanceOperation, InstanceStatus, Wanted
+from app.rules import lifecycle
+
+START, STOP, SUSPEND, RESUME, RESTART = (
+    InstanceOperation.START,
+    InstanceOperation.STOP,
+    InstanceOperation.SUSPEND,
+    InstanceOperation.RESUME,
+    InstanceOperation.RESTART,
+)
+TABLE = {
+    InstanceStatus.PENDING: {STOP},
+    InstanceStatus.STARTING: {STOP, RESTART},
+    InstanceStatus.RUNNING: {STOP, SUSPEND, RESTART},
+    InstanceStatus.STOPPING: {START},
+    InstanceStatus.STOPPED: {START},
+    InstanceStatus.SUSPENDING: {STOP, RESUME},
+    InstanceStatus.SUSPENDED: {STOP, RESUME, RESTART},
+    InstanceStatus.FAILED: {STOP, RESTART},
+    InstanceStatus.DELETING: set(),
+}
+
+
+@pytest.mark.parametrize("status", InstanceStatus)
+def test_allowed_operations(status: InstanceStatus) -> None:
+    assert set(lifecycle.allowed_operations(status, "freeze")) == TABLE[status]
+    assert set(lifecycle.allowed_operations(status, None)) == TABLE[status] - {SUSPEND}
+
+
+def test_every_operation_wishes_for_something_and_can_be_settled() -> None:
+    assert set(lifecycle.TRANSITIONS) == set(InstanceOperation)
+    for transition in lifecycle.TRANSITIONS.values():
+        assert lifecycle.SETTLED[transition.wanted] in InstanceStatus
+        assert transition.meanwhile not in lifecycle.SETTLED.values()
+    assert set(lifecycle.SETTLED) == set(Wanted) - {Wanted.ABSENT}
+
+
+def test_what_is_settled_can_be_undone_and_nothing_is_a_dead_end() -> None:
+    for status in InstanceStatus:
+        if status is not InstanceStatus.DELETING:
+            assert lifecycle.allowed_operations(status, None)
+    for operation, transition in lifecycle.TRANSITIONS.items():
+        settled = lifecycle.SETTLED[transition.wanted]
+        assert lifecycle.allowed_operations(settled, None), operation
+
+
+@pytest.mark.parametrize("wanted", Wanted)
+def test_as_wished(wanted: Wanted) -> None:
+    fulfilled = [status for status in InstanceStatus if lifecycle.as_wished(wanted, status)]
+    assert fulfilled == ([] if wanted is Wanted.ABSENT else [lifecycle.SETTLED[wanted]])
