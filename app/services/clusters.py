@@ -14,6 +14,7 @@ from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operatio
 from app.rules import naming
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
+from app.services.operations import supersede
 from app.store import clusters, creation, events, instances, operations
 from app.store.creation import NewCluster
 
@@ -105,7 +106,7 @@ async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id
         request_id=request_id,
         total=cluster.instance_count,
     )
-    await operations.supersede(session, cluster.id, None, f"{operation.kind} {operation.id}")
+    await supersede(session, viewer, cluster, operation)
     session.add(operation)
     now = datetime.now(UTC)
     await clusters.wish_away(session, cluster.id, now)

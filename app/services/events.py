@@ -79,6 +79,9 @@ class Broadcaster:
             except Unavailable as error:
                 log.warning("events.unavailable", error=error.internal)
                 await asyncio.sleep(1)
+            except Exception:
+                log.exception("events.failed")  # every stream of this process stands on this loop
+                await asyncio.sleep(1)
 
     @asynccontextmanager
     async def listening(self, owner_id: uuid.UUID | None) -> AsyncIterator[Listener]:

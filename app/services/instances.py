@@ -22,6 +22,7 @@ from app.models import (
 from app.rules import lifecycle
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
+from app.services.operations import supersede
 from app.store import clusters, events, instances, ledger, operations
 
 
@@ -70,7 +71,7 @@ async def operate(
         instance=instance,
         incarnation=instance.incarnation if operation is InstanceOperation.RESTART else None,
     )
-    await operations.supersede(session, cluster.id, instance.id, f"{row.kind} {row.id}")
+    await supersede(session, viewer, cluster, row)
     session.add(row)
     await clusters.due_now(session, cluster.id)
     await events.add(

@@ -1,15 +1,15 @@
-"""Waiting for operations."""
+"""Waiting for operations, and what happens to them when something newer is wished."""
 
 import asyncio
 import uuid
 from contextlib import suppress
 
-from app.database import Database
+from app.database import Database, Session
 from app.errors import NotFound
-from app.models import Operation
+from app.models import Cluster, Operation, OperationStatus
 from app.rules.access import Viewer
 from app.services.events import Broadcaster
-from app.store import operations
+from app.store import events, operations
 
 _LOOK = 1.0
 
@@ -38,3 +38,27 @@ async def wait(
                 async with asyncio.timeout(min(left, _LOOK)):
                     await changed.wait()
             changed.clear()
+
+
+async def supersede(session: Session, viewer: Viewer, cluster: Cluster, by: Operation) -> None:
+    """`by`, which is not written yet, ends what is open for its instance, or for its whole cluster; that is told.
+
+    The cluster's row is locked.
+    """
+    message = f"superseded by {by.kind} {by.id}"
+    told = events.entry(
+        kind="operation.finished",
+        actor=viewer.username,
+        cluster=cluster,
+        status=OperationStatus.CANCELLED,
+        message=message,
+        request_id=by.request_id,
+    )
+    ended = await operations.cancel(session, cluster.id, by.instance_id, message)
+    await events.add_many(
+        session,
+        [
+            told | {"operation_id": op.id, "instance_id": op.instance_id, "instance_name": op.instance_name}
+            for op in ended
+        ],
+    )

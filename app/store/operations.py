@@ -92,17 +92,20 @@ async def open_for_cluster(session: Session, cluster_id: uuid.UUID) -> list[Oper
     return list((await session.execute(statement.order_by(Operation.id))).scalars())
 
 
-async def supersede(session: Session, cluster_id: uuid.UUID, instance_id: uuid.UUID | None, by: str) -> None:
-    """Cancel what is open for an instance, or for the whole cluster, because something newer was wished."""
-    statement = sa.update(Operation).where(Operation.cluster_id == cluster_id, Operation.status.in_(OPEN))
+async def cancel(
+    session: Session, cluster_id: uuid.UUID, instance_id: uuid.UUID | None, message: str
+) -> list[Operation]:
+    """What is open for an instance, or for the whole cluster, whose row is locked. Answers them as they were."""
+    ours = sa.and_(Operation.cluster_id == cluster_id, Operation.status.in_(OPEN))
     if instance_id is not None:
-        statement = statement.where(Operation.instance_id == instance_id)
-    now = datetime.now(UTC)
-    await session.execute(
-        statement.values(
-            status=OperationStatus.CANCELLED, message=f"superseded by {by}", finished_at=now, updated_at=now
-        ).execution_options(synchronize_session=False)
-    )
+        ours = sa.and_(ours, Operation.instance_id == instance_id)
+    found = list((await session.execute(sa.select(Operation).where(ours).order_by(Operation.id))).scalars())
+    if found:
+        now = datetime.now(UTC)
+        ended = {"status": OperationStatus.CANCELLED, "message": message, "finished_at": now, "updated_at": now}
+        statement = sa.update(Operation).where(ours).values(ended)
+        await session.execute(statement.execution_options(synchronize_session=False))
+    return found
 
 
 async def progress(
