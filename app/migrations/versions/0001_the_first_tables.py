@@ -18,7 +18,14 @@ branch_labels = None
 depends_on = None
 
 
+_CHILDREN_FIRST = (
+    "instances", "quota_ledger", "idempotency_keys", "clusters", "api_tokens", "workers", "users", "platform",
+    "operations", "events",
+)  # fmt: skip
+
+
 def upgrade() -> None:
+    _clear_what_a_killed_run_left()
     op.create_table(
         "events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -247,35 +254,23 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("instances")
-    with op.batch_alter_table("quota_ledger", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_quota_ledger_cluster_id"))
-        batch_op.drop_index(batch_op.f("ix_quota_ledger_account_id"))
-
     op.drop_table("quota_ledger")
-    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_idempotency_keys_created_at"))
-
     op.drop_table("idempotency_keys")
-    with op.batch_alter_table("clusters", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_clusters_owner_id_id"))
-        batch_op.drop_index(batch_op.f("ix_clusters_due_at"))
-
     op.drop_table("clusters")
-    with op.batch_alter_table("api_tokens", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_api_tokens_user_id"))
-
     op.drop_table("api_tokens")
     op.drop_table("workers")
     op.drop_table("users")
     op.drop_table("platform")
-    with op.batch_alter_table("operations", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_operations_owner_id_id"))
-        batch_op.drop_index(batch_op.f("ix_operations_cluster_id_status"))
-
     op.drop_table("operations")
-    with op.batch_alter_table("events", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_events_owner_id_id"))
-        batch_op.drop_index(batch_op.f("ix_events_created_at"))
-        batch_op.drop_index(batch_op.f("ix_events_cluster_id_id"))
-
     op.drop_table("events")
+
+
+def _clear_what_a_killed_run_left() -> None:
+    """MySQL and MariaDB make tables outside transactions. A table with rows is somebody's: then making it fails."""
+    connection = op.get_bind()
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return
+    present = set(sa.inspect(connection).get_table_names())
+    for name in _CHILDREN_FIRST:
+        if name in present and not connection.scalar(sa.select(sa.exists(sa.text("1")).select_from(sa.table(name)))):
+            op.drop_table(name)
