@@ -21,6 +21,7 @@ PAUSE = "testbed/pause:1"
 WEB = "testbed/web:1"
 CRASHING = "testbed/crashing:1"
 HUNGRY = "testbed/hungry:1"
+BROKEN = "testbed/broken:1"
 # What CMP starts when it is not told otherwise. It is not nginx: it is our web server under that name.
 DEFAULT = "nginx:latest"
 
@@ -65,6 +66,7 @@ def _images(binaries: Path) -> Mapping[str, _Image]:
         DEFAULT: _Image({**web, "bin/busybox": busybox}, ["/web"], shell),
         CRASHING: _Image(web, ["/web", "crash"]),
         HUNGRY: _Image(web, ["/web", "eat"]),
+        BROKEN: _Image(web, ["/no-such-program"]),
     }
 
 

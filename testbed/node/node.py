@@ -102,9 +102,8 @@ class Node:
 
     def restart(self, daemon: str) -> None:
         """Start a killed daemon again where it was; a kubelet is Ready again afterwards."""
-        {"containerd": self._start_containerd, "kubelet": self._start_kubelet, "kube-proxy": self._start_proxy}[
-            daemon
-        ]()
+        starts = {"containerd": self._start_containerd, "kubelet": self._start_kubelet, "kube-proxy": self._start_proxy}
+        starts[daemon]()
 
     def stop(self) -> None:
         """End it, with its containers, and remove what it wrote. The Node object stays, as when a machine is lost."""
