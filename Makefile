@@ -25,12 +25,12 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest
+	$(UV) run --no-sync pytest -n 2 --dist loadfile -m "not node"
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
 	$(UV) run --no-sync python -m testbed build
-	$(UV) run --no-sync pytest -m kubernetes
+	$(UV) run --no-sync pytest -n 2 --dist loadfile -m kubernetes
 
 .PHONY: test-node
 test-node: install ## builds kubelet, containerd … when missing, then the tests on a real node (needs root)
@@ -39,7 +39,7 @@ test-node: install ## builds kubelet, containerd … when missing, then the test
 
 .PHONY: fuzz
 fuzz: install ## Schemathesis against the running API, 5,000 requests and more
-	CMP_FUZZ=full $(UV) run --no-sync pytest -m fuzz
+	CMP_FUZZ=full $(UV) run --no-sync pytest -s -m fuzz
 
 .PHONY: bench
 bench: install ## the hot paths against a bare reference, side by side
