@@ -35,7 +35,7 @@ test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, 
 .PHONY: test-node
 test-node: install ## builds kubelet, containerd … when missing, then the tests on a real node (needs root)
 	$(UV) run --no-sync python -m testbed build node
-	$(UV) run --no-sync pytest -m node
+	$(UV) run --no-sync pytest -n 2 --dist loadfile -m node
 
 .PHONY: fuzz
 fuzz: install ## Schemathesis against the running API, 5,000 requests and more
