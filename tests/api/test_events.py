@@ -253,7 +253,9 @@ async def test_a_process_that_starts_meanwhile_tells_what_was_under_way(api: Api
     try:
         async with other.listening(owner) as listener, asyncio.timeout(_SECONDS):
             other.wake()
-            assert (await listener.queue.get())["message"] == "under way"
+            row = await listener.next()
+            assert row is not None
+            assert row["message"] == "under way"
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
