@@ -109,8 +109,13 @@ async def serve(settings: Settings) -> None:
         )
     )
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        app.state.cmp.broadcaster.end()
+        server.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     async with running(app):
         gc.freeze()  # what is here by now stays: full collections need not walk it, and answers wait less for them
         _say(settings, app.state.cmp, listening)

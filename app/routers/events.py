@@ -106,7 +106,7 @@ async def _next(listener: Listener) -> Row | None:
     """None after a while of silence."""
     try:
         async with asyncio.timeout(_ASK_AGAIN):
-            return await listener.queue.get()
+            return await listener.next()
     except TimeoutError:
         return None
 

@@ -26,20 +26,29 @@ _LISTENER_ROOM = 5000
 
 
 class Listener:
-    """One stream's queue. `lost` once it has fallen too far behind."""
+    """One stream's queue. `lost` once it has fallen too far behind, or the process ends."""
 
     def __init__(self, owner_id: uuid.UUID | None) -> None:
         self.owner_id = owner_id
-        self.queue: asyncio.Queue[Row] = asyncio.Queue(_LISTENER_ROOM)
         self.lost = False
+        self._queue: asyncio.Queue[Row | None] = asyncio.Queue(_LISTENER_ROOM)
+
+    async def next(self) -> Row | None:
+        """None when there is nothing more to come."""
+        return await self._queue.get()
 
     def offer(self, row: Row) -> None:
         if self.owner_id is not None and row["owner_id"] != self.owner_id:
             return
         try:
-            self.queue.put_nowait(row)
+            self._queue.put_nowait(row)
         except asyncio.QueueFull:
             self.lost = True
+
+    def cut(self) -> None:
+        self.lost = True
+        with suppress(asyncio.QueueFull):
+            self._queue.put_nowait(None)
 
 
 class Broadcaster:
@@ -53,6 +62,15 @@ class Broadcaster:
         self._wake = asyncio.Event()
         self._newest = 0
         self._gaps: dict[int, float] = {}
+        self.ending = False
+
+    def end(self) -> None:
+        """The process is to end: streams end by themselves, and whoever waits answers what there is."""
+        self.ending = True
+        for listener in self._listeners:
+            listener.cut()
+        for waiter in self._waiters:
+            waiter.set()
 
     def wake(self) -> None:
         self._wake.set()
@@ -88,6 +106,8 @@ class Broadcaster:
         """Rows of one owner, or of everybody where none is named, from now on."""
         listener = Listener(owner_id)
         self._listeners.add(listener)
+        if self.ending:
+            listener.cut()
         try:
             yield listener
         finally:

@@ -26,13 +26,16 @@ async def load(database: Database, viewer: Viewer, operation_id: uuid.UUID) -> O
 async def wait(
     database: Database, broadcaster: Broadcaster, viewer: Viewer, operation_id: uuid.UUID, seconds: float
 ) -> Operation:
-    """The operation once it is finished, or as it stands after so many seconds. Raises NotFound."""
+    """The operation once it is finished, or as it stands after so many seconds, or when the process is to end.
+
+    Raises NotFound.
+    """
     deadline = asyncio.get_running_loop().time() + seconds
     async with broadcaster.changes() as changed:
         while True:
             found = await load(database, viewer, operation_id)
             left = deadline - asyncio.get_running_loop().time()
-            if found.finished_at is not None or left <= 0:
+            if found.finished_at is not None or left <= 0 or broadcaster.ending:
                 return found
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _LOOK)):

@@ -80,9 +80,9 @@ async def _told(api: Api) -> bool:
     async with api.state.broadcaster.listening(None) as listener:
         await user.cluster()
         async with asyncio.timeout(5):
-            while (await listener.queue.get())["kind"] != "cluster.created":
+            while (row := await listener.next()) and row["kind"] != "cluster.created":
                 continue
-    return True
+    return row is not None
 
 
 async def _counted(user: Caller) -> int:

@@ -1,13 +1,19 @@
 """Live events go on whatever one look at the table meets; what ends is told, however it ends."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 from app.database import Session
 from app.store import events
-from tests.api.running import Api, running_api
+from testbed.processes import free_port
+from tests.api.running import Api, running_api, wish
+from tests.reconciler.conftest import ROOT
 
 KINDS = ("sqlite",)
 
@@ -33,8 +39,9 @@ async def test_live_events_survive_a_look_that_fails(api: Api, monkeypatch: pyte
     async with api.state.broadcaster.listening(None) as listener:
         await user.cluster("web")
         async with asyncio.timeout(10):
-            while (await listener.queue.get())["cluster_name"] != "web":
+            while (row := await listener.next()) and row["cluster_name"] != "web":
                 continue
+    assert row is not None
 
 
 @pytest.mark.parametrize("newer", ["stop", "delete"])
@@ -52,3 +59,41 @@ async def test_a_superseded_operation_is_told_to_have_ended(api: Api, newer: str
     history = (await user.get("/events/history", params={"limit": 100})).json()["items"]
     ends = [item for item in history if item["kind"] == "operation.finished" and item["operation_id"] == first]
     assert [item["status"] for item in ends] == ["cancelled"]
+
+
+async def test_who_streams_or_waits_is_let_go_when_the_process_is_to_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "main"]
+    environment = {
+        **os.environ,
+        "CMP_DATA_DIR": str(tmp_path),
+        "CMP_PORT": str(port := free_port()),
+        "CMP_WORKER": "separate",
+        "CMP_LOG_FORMAT": "json",
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=output
+        )
+    try:
+        assert process.stdout is not None
+        assert b"serves" in await process.stdout.readline()
+        token = (tmp_path / "admin-token").read_text().strip()
+        url = f"http://127.0.0.1:{port}/api/v1"
+        async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as caller:
+            made = (await caller.post("/clusters/", json=wish())).json()
+            waits = [asyncio.create_task(caller.get(f"/operations/{made['operation']['id']}/wait")) for _ in range(4)]
+            async with caller.stream("GET", "/events/") as stream:
+                lines = stream.aiter_lines()
+                assert await anext(lines) == ": connected"
+                process.terminate()
+                async for _ in lines:
+                    continue
+            answers = await asyncio.gather(*waits)
+        assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "pending")}
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert b"Traceback" not in log.read_bytes()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
