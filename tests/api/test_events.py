@@ -107,12 +107,15 @@ async def test_what_happens_is_told_as_it_happens_and_as_the_history_shows_it(ap
         _, kind, data = await following.next()
         assert (kind, data["instance_name"], data["status"]) == ("operation.started", "told-instance-1", "stopping")
         await user.delete("/clusters/told")
-        _, kind, last = await following.next()
-        assert kind == "cluster.deleting"
+        ended = [await following.next() for _ in range(3)]
+        assert [kind for _, kind, _ in ended] == ["operation.finished"] * 2 + ["cluster.deleting"]
+        last = ended[-1][2]
     history = (await user.get("/events/history")).json()["items"]
     assert history[0] == last
     assert [row["kind"] for row in history] == [
         "cluster.deleting",
+        "operation.finished",
+        "operation.finished",
         "operation.started",
         "cluster.created",
         "user.created",
@@ -164,8 +167,8 @@ async def test_after_a_break_nothing_is_missing(api: Api, address: str) -> None:
     one = clusters[0]["id"]
     async with stream(address, user, after="0", cluster_id=one) as following:
         await user.delete(f"/clusters/{one}")
-        kinds = [(await following.next())[1] for _ in range(2)]
-        assert kinds == ["cluster.created", "cluster.deleting"]
+        kinds = [(await following.next())[1] for _ in range(3)]
+        assert kinds == ["cluster.created", "operation.finished", "cluster.deleting"]
 
 
 async def test_a_stream_ends_with_its_token_and_with_its_role(

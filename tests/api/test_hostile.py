@@ -107,23 +107,52 @@ async def test_bodies_that_are_no_requests(api: Api, path: str) -> None:
             assert answer.status_code in (400, 413, 415, 422), (body[:60], kind)
 
 
+_OPTIONAL = (
+    "image",
+    "labels",
+    "instance_count",
+    "role",
+    "quota_cpu",
+    "quota_memory",
+    "quota_clusters",
+    "quota_strategy",
+)
+# The few that do belong.
+_FITTING: dict[str, list[Any]] = {
+    "cpu_per_instance": [1.0, 1.5, "10"],
+    "memory_per_instance": [1.0, "10"],
+    "instance_count": [1.0],
+    "image": [None, "10", "1_0", "1e3", "0x10", "x", "kube-system", "Web", "a.b"],
+    "username": ["10", "1_0", "1e3", "0x10", "kube-system", "a.b"],
+    "ids": [["\u0000"]],  # what can be no name finds nothing
+    "labels": [{}],
+    "quota_cpu": [None, 0, 1.0, 1.5, "10"],
+    "quota_memory": [None, 0, 1.0, "10", 2**31],
+    "quota_clusters": [None, 0, 1.0],
+}
+
+
 @pytest.mark.parametrize("path", list(_POSTS))
 async def test_values_that_do_not_belong(api: Api, path: str) -> None:
-    optional = (
-        "image",
-        "labels",
-        "instance_count",
-        "role",
-        "quota_cpu",
-        "quota_memory",
-        "quota_clusters",
-        "quota_strategy",
-    )
     body = _POSTS[path]
-    for field in {*body, *optional}:
+    no_such_field = {*_OPTIONAL} - set(schema_of(api, path)["properties"])
+    for field in {*body, *_OPTIONAL}:
+        fitting = [] if field in no_such_field else list(map(repr, _FITTING.get(field, [])))
+        taken = []
         for value in _VALUES:
+            # With a key that is refused nothing is made, and the refusal tells that the body was taken.
             answer = await api.admin.post(path, json=body | {field: value}, headers={"Idempotency-Key": ""})
             assert answer.status_code == 422, (field, value)
+            if "errors" not in answer.json():
+                taken.append(repr(value))
+        assert taken == [repr(value) for value in _VALUES if repr(value) in fitting], field
+
+
+def schema_of(api: Api, path: str) -> dict[str, Any]:
+    described = api.app.openapi()
+    template = path.replace("web-instance-1", "{instance}")
+    body = described["paths"][f"/api/v1{template}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return dict(described["components"]["schemas"][body["$ref"].rsplit("/", 1)[1]])
 
 
 async def test_a_change_of_a_user_refuses_what_does_not_belong(api: Api) -> None:

@@ -37,8 +37,8 @@ def test_memory(given: float | str, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, 0.0005, 0.0015, 1e308, 5e-324, math.inf, -math.inf, math.nan, True, False, 10**400, 1025]
-    + [
+    [
+        *(0, -1, 0.0005, 0.0015, 1e308, 5e-324, math.inf, -math.inf, math.nan, True, False, 10**400, 1025),
         "",
         "0",
         "0m",
