@@ -1,4 +1,4 @@
-"""Writes what is derived from the code: docs/openapi.json and docs/settings.md. `--check` only says whether they are."""
+"""Writes what is derived from the code, docs/openapi.json and docs/settings.md; `--check` says whether they are fresh."""
 
 import json
 import sys
