@@ -23,6 +23,8 @@ from app.store import events as store
 router = APIRouter(prefix="/events", tags=["events"], route_class=StrictRoute)
 
 _ASK_AGAIN = 5.0
+# An event may come twice: a replay of a month need not be remembered to the end of the stream.
+_REMEMBERED = 10_000
 _MAX_ID = 2**63 - 1
 
 
@@ -87,6 +89,8 @@ async def _stream(
         yield b": connected\n\n"
         if after is not None:
             async for row in state.broadcaster.replay(owner_id, after):
+                if len(sent) >= _REMEMBERED:
+                    sent.clear()
                 sent.add(row["id"])
                 if _wanted(row, query):
                     yield _event(row)

@@ -95,6 +95,7 @@ async def operate(
 ) -> Response:
     async def work(session: Session) -> Outcome:
         if if_match is not None:
+            await instances.hold(session, viewer, [key_of(instance)], body.operation)
             before, _ = await instances.load(session, viewer, key_of(instance), lock=True)
             unchanged(if_match, lambda: views.instance(before))
         changed, operation = await instances.operate(session, viewer, key_of(instance), body.operation, request_id())
