@@ -1,4 +1,4 @@
-"""Writes what is derived from the code, docs/openapi.json and docs/settings.md; `--check` says whether they are fresh."""
+"""Writes docs/openapi.json and docs/settings.md, which are derived from the code; `--check` says if they are fresh."""
 
 import json
 import sys

@@ -1,8 +1,7 @@
 """The databases that tests run on: SQLite always, and each real server that can be had here.
 
 A test that takes `database_kind` (or `database_url`, `database`, `api`, which stand on it) runs once for each of its
-module's
-`KINDS`, on a database of the module's own.
+module's `KINDS`, on a database of the module's own.
 """
 
 import contextlib
