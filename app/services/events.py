@@ -58,7 +58,7 @@ class Broadcaster:
         self._database = database
         self._interval = interval
         self._listeners: set[Listener] = set()
-        self._waiters: set[asyncio.Event] = set()
+        self._waiters: dict[uuid.UUID, set[asyncio.Event]] = {}
         self._wake = asyncio.Event()
         self._newest = 0
         self._gaps: dict[int, float] = {}
@@ -69,8 +69,8 @@ class Broadcaster:
         self.ending = True
         for listener in self._listeners:
             listener.cut()
-        for waiter in self._waiters:
-            waiter.set()
+        for operation_id in self._waiters:
+            self._tell(operation_id)
 
     def wake(self) -> None:
         self._wake.set()
@@ -114,14 +114,17 @@ class Broadcaster:
             self._listeners.discard(listener)
 
     @asynccontextmanager
-    async def changes(self) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever anything new happened; the caller clears it."""
+    async def changes(self, operation_id: uuid.UUID) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever something is told of that operation; the caller clears it."""
         waiter = asyncio.Event()
-        self._waiters.add(waiter)
+        waiters = self._waiters.setdefault(operation_id, set())
+        waiters.add(waiter)
         try:
             yield waiter
         finally:
-            self._waiters.discard(waiter)
+            waiters.discard(waiter)
+            if not waiters:
+                self._waiters.pop(operation_id, None)
 
     async def replay(self, owner_id: uuid.UUID | None, after: int) -> AsyncIterator[Row]:
         """What was there already after an id and, because of late commits, the last moments before it."""
@@ -139,22 +142,23 @@ class Broadcaster:
                 return
 
     async def _read(self) -> None:
-        news = False
         more = True
         while more:
             async with self._database.reading() as session:
                 rows = await events.all_since(session, self._newest, _PAGE)
                 filled = await events.all_of(session, list(self._gaps)) if self._gaps else []
             for row in [*filled, *rows]:
-                news = True
                 self._note(row["id"])
+                if row["operation_id"] is not None:
+                    self._tell(row["operation_id"])
                 for listener in self._listeners:
                     listener.offer(row)
             more = len(rows) == _PAGE
-        if news:
-            for waiter in self._waiters:
-                waiter.set()
         self._forget_gaps()
+
+    def _tell(self, operation_id: uuid.UUID) -> None:
+        for waiter in self._waiters.get(operation_id, ()):
+            waiter.set()
 
     def _note(self, id: int) -> None:
         if id <= self._newest:

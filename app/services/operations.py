@@ -31,7 +31,7 @@ async def wait(
     Raises NotFound.
     """
     deadline = asyncio.get_running_loop().time() + seconds
-    async with broadcaster.changes() as changed:
+    async with broadcaster.changes(operation_id) as changed:
         while True:
             found = await load(database, viewer, operation_id)
             left = deadline - asyncio.get_running_loop().time()

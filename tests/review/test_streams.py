@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import httpx
 import pytest
 
 from app.database import Session
-from app.store import events
+from app.models import Operation
+from app.rules.access import Viewer
+from app.store import events, operations
 from testbed.processes import free_port
 from tests.api.running import Api, running_api, wish
 from tests.reconciler.conftest import ROOT
@@ -59,6 +62,25 @@ async def test_a_superseded_operation_is_told_to_have_ended(api: Api, newer: str
     history = (await user.get("/events/history", params={"limit": 100})).json()["items"]
     ends = [item for item in history if item["kind"] == "operation.finished" and item["operation_id"] == first]
     assert [item["status"] for item in ends] == ["cancelled"]
+
+
+async def test_waiting_asks_the_database_only_about_what_concerns_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, other = await api.user(), await api.user()
+    operation = (await user.cluster())["operation"]["id"]
+    look, looks = operations.get, 0
+
+    async def counted(session: Session, viewer: Viewer, id: uuid.UUID) -> Operation | None:
+        nonlocal looks
+        looks += 1
+        return await look(session, viewer, id)
+
+    monkeypatch.setattr(operations, "get", counted)
+    waits = [asyncio.create_task(user.get(f"/operations/{operation}/wait", params={"timeout": 3})) for _ in range(20)]
+    while not all(task.done() for task in waits):
+        await other.cluster()
+    answers = [task.result().json()["status"] for task in waits]
+    assert answers == ["pending"] * 20
+    assert looks <= 20 * 5
 
 
 async def test_who_streams_or_waits_is_let_go_when_the_process_is_to_end(tmp_path: Path) -> None:
