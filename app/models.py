@@ -136,7 +136,10 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 
 class AsciiString(sa.types.TypeDecorator[str]):
-    """A string compared byte by byte: equal and ordered alike on every dialect."""
+    """A string compared byte by byte: equal and ordered alike on every dialect.
+
+    But for spaces at the end, which MariaDB and MySQL pass over: nothing that is looked up by may hold a space.
+    """
 
     impl = sa.String
     cache_ok = True
