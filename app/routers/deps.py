@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import auth, telemetry
 from app.database import Database, Session
-from app.errors import Invalid, KeyReused, Stale
+from app.errors import Invalid, KeyReused, Stale, Unavailable
 from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
@@ -172,7 +172,7 @@ async def write(
     except idempotency.Taken:
         repeated = await _earlier(state, viewer, key, fingerprint)
         if repeated is None:
-            raise
+            raise Unavailable("The first request with this Idempotency-Key was just forgotten. Try again.") from None
         return repeated
     for cluster_id in outcome.nudge:
         state.nudge(cluster_id)

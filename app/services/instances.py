@@ -52,6 +52,7 @@ async def operate(
     instance, cluster = await load(session, viewer, key)
     transition = lifecycle.TRANSITIONS[operation]
     if transition.wanted is Wanted.RUNNING:
+        _check(instance, cluster, operation)  # before the quota has its say; again below, under the lock
         compute = Amounts(cpu=cluster.cpu_per_inst, memory=cluster.memory_per_inst)
         await auth.reserve_start(session, cluster.owner_id, instance.id, compute)
     instance, cluster = await load(session, viewer, key, lock=True)

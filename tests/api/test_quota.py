@@ -172,6 +172,15 @@ class TestRunning:
         assert again.status_code == 200
         await exact(api, user)
 
+    async def test_what_is_not_possible_is_said_before_what_does_not_fit(self, api: Api) -> None:
+        user = await api.user(quota_strategy="running", quota_cpu=1)
+        cluster = await self.stopped(api, user, instance_count=2)
+        await user.cluster(instance_count=2)
+        id = cluster["instances"][0]["id"]
+        refused = await user.post(f"/instances/{id}/operate", json={"operation": "resume"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
+        assert refused.json()["allowed_operations"] == ["start"]
+
     async def stopped_again(self, api: Api, user: Caller, cluster: dict[str, Any]) -> None:
         ids = [cluster["instances"][0]["id"]]
         await user.post("/instances/operate", json={"operation": "stop", "ids": ids})
