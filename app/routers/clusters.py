@@ -171,8 +171,8 @@ async def delete_many(
         operation = await clusters.delete(session, viewer, view, request_id())
         return bulk.Done(operation, view.cluster.id)
 
-    async def hold(session: Session) -> None:
-        await store.lock_many(session, viewer, [key_of(id) for id in body.ids])
+    async def hold(session: Session, ids: list[str]) -> None:
+        await store.lock_many(session, viewer, [key_of(id) for id in ids])
 
     return await bulk.answer(request, state, viewer, body.ids, one, hold=hold)
 
@@ -188,8 +188,8 @@ async def operate(
         instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
         return bulk.Done(operation, instance.cluster_id)
 
-    async def hold(session: Session) -> None:
-        await instances.hold(session, viewer, [member.id for member in view.instances], body.operation)
+    async def hold(session: Session, ids: list[str]) -> None:
+        await instances.hold(session, viewer, [key_of(id) for id in ids], body.operation)
 
     return await bulk.answer(request, state, viewer, [str(member.id) for member in view.instances], one, hold=hold)
 

@@ -144,14 +144,14 @@ async def write(
     *,
     status: int,
     short_way: Callable[[], Awaitable[Outcome | None]] | None = None,
+    part: int = 0,
 ) -> Written:
     """Run `work` in one transaction, commit, nudge, answer; a known Idempotency-Key repeats its first answer.
 
     `short_way` does and commits the same in one go, or answers None and has done nothing; it knows no keys.
+    `part`: which one, of a request that is several transactions; each is remembered by itself.
     """
-    key = request.headers.get("idempotency-key")
-    if key is not None and not _KEY.fullmatch(key):
-        raise Invalid("An Idempotency-Key is 1 to 255 printable ASCII characters.")
+    key = _key(request, part)
     fingerprint = await _fingerprint(request) if key is not None else ""
     repeated = await _earlier(state, viewer, key, fingerprint)
     if repeated is not None:
@@ -178,6 +178,14 @@ async def write(
         state.nudge(cluster_id)
     state.broadcaster.wake()
     return Written(Json(outcome.body, status), outcome)
+
+
+def _key(request: Request, part: int) -> str | None:
+    """Later parts have keys that nobody can send: there is a space in them."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Invalid("An Idempotency-Key is 1 to 255 printable ASCII characters.")
+    return key if key is None or part == 0 else f"{part} {hashlib.sha256(key.encode()).hexdigest()}"
 
 
 async def _fingerprint(request: Request) -> str:

@@ -123,7 +123,7 @@ async def operate_many(
         instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
         return bulk.Done(operation, instance.cluster_id)
 
-    async def hold(session: Session) -> None:
-        await instances.hold(session, viewer, [key_of(id) for id in body.ids], body.operation)
+    async def hold(session: Session, ids: list[str]) -> None:
+        await instances.hold(session, viewer, [key_of(id) for id in ids], body.operation)
 
     return await bulk.answer(request, state, viewer, body.ids, one, hold=hold)

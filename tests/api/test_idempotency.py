@@ -128,3 +128,17 @@ async def test_keys_differ_by_case_and_go_with_their_user(api: Api) -> None:
     answers = [await user.post("/clusters/delete", json=bulk, headers={"Idempotency-Key": "bulk"}) for _ in range(2)]
     assert answers[0].content == answers[1].content
     assert answers[0].json()["succeeded"] == 2
+
+
+async def test_a_bulk_of_several_transactions_is_remembered_part_by_part(api: Api) -> None:
+    user = await api.user(quota_cpu=100, quota_memory="100Gi", quota_instances=200)
+    cluster = await user.cluster("many", instance_count=120)
+    ask: dict[str, Any] = {"json": {"operation": "stop"}, "headers": {"Idempotency-Key": "k" * 255}}
+    first = await user.post("/clusters/many/operate", **ask)
+    again = await user.post("/clusters/many/operate", **ask)
+    assert (first.json()["succeeded"], first.json()["failed"]) == (120, 0)
+    assert [item["id"] for item in first.json()["items"]] == [member["id"] for member in cluster["instances"]]
+    assert again.json() == first.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    anew = await user.post("/clusters/many/operate", json={"operation": "stop"})
+    assert (anew.json()["succeeded"], anew.json()["failed"]) == (0, 120)
