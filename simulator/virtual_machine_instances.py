@@ -237,7 +237,7 @@ def _launcher_pod(stored: Stored) -> Json:
         CREATED_BY: stored.uid,
         "vm.kubevirt.io/name": name,
     }
-    compute = {"name": "compute", "image": "quay.io/kubevirt/virt-launcher:v1.9.0", "resources": _needs(spec)}
+    compute = {"name": "compute", "image": "kubevirt/virt-launcher:v1.9.0", "resources": _needs(spec)}
     disks = [
         {"name": f"volume{volume['name']}"[:63], "image": volume["containerDisk"]["image"]}
         for volume in spec.get("volumes") or ()
