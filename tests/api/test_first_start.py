@@ -36,11 +36,15 @@ async def works(app: FastAPI, file: Path) -> bool:
         return (await client.get("/api/v1/users/me", headers=headers)).status_code == 200
 
 
+@pytest.mark.parametrize("prepared", [False, True], ids=["empty", "a worker was first"])
 @pytest.mark.parametrize("shared", [True, False], ids=["one data directory", "a data directory each"])
 async def test_of_many_that_start_at_once_one_makes_the_administrator(
-    databases: Databases, tmp_path: Path, shared: bool
+    databases: Databases, tmp_path: Path, shared: bool, prepared: bool
 ) -> None:
-    url = databases.empty()
+    url = await databases.migrated() if prepared else databases.empty()
+    if prepared:
+        async with opened(url) as database, database.transaction() as session:
+            await platform.ensure(session)
     directories = [tmp_path / ("same" if shared else str(number)) for number in range(6)]
     apps = [
         create_app(Settings(worker="separate", data_dir=directory, database_url=SecretStr(url), database_pool=4))

@@ -19,12 +19,8 @@ _POSTS = {
     "/instances/web-instance-1/operate": {"operation": "stop"},
     "/users/": {"username": "hostile"},
 }
-_BODIES: list[bytes] = [
-    b"",
-    b"null",
-    b"[]",
-    b'"text"',
-    b"1",
+# Not JSON, or what two readers of JSON could take for different things.
+_MALFORMED: list[bytes] = [
     b"{",
     b'{"name": }',
     b"{'name': 'x'}",
@@ -33,16 +29,24 @@ _BODIES: list[bytes] = [
     '{"name": "x"}'.encode("utf-16"),
     b'{"name": "\\ud800"}',
     b'{"\\ud800": 1}',
-    b'{"name": "\\u0000"}',
     b'{"name": "a", "name": "b"}',
     b'{"instance_count": 1e400}',
     b'{"instance_count": -1e400}',
     b'{"instance_count": NaN}',
     b'{"instance_count": Infinity}',
     b'{"instance_count": ' + b"9" * 5000 + b"}",
-    b'{"instance_count": 1' + b"0" * 400 + b"}",
     b"[" * 100_000,
     b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+]
+_BODIES: list[bytes] = [
+    *_MALFORMED,
+    b"",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"1",
+    b'{"name": "\\u0000"}',
+    b'{"instance_count": 1' + b"0" * 400 + b"}",
     b'{"labels": {' + b",".join(b'"k%d": "v"' % n for n in range(5000)) + b"}}",
     b'{"name": "' + b"a" * 500_000 + b'"}',
 ]
@@ -104,7 +108,8 @@ async def test_bodies_that_are_no_requests(api: Api, path: str) -> None:
         for kind in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
             headers = {"Content-Type": kind} if kind else {}
             answer = await api.admin.post(path, content=body, headers=headers)
-            assert answer.status_code in (400, 413, 415, 422), (body[:60], kind)
+            malformed = body in _MALFORMED and kind == "application/json"
+            assert answer.status_code in ((400,) if malformed else (400, 413, 415, 422)), (body[:60], kind)
 
 
 _OPTIONAL = (

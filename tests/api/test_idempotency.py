@@ -22,7 +22,7 @@ async def clusters_of(api: Api, caller: Caller) -> int:
 
 async def test_the_same_request_again_is_answered_again_and_done_once(api: Api) -> None:
     user = await api.user()
-    body, headers = wish(), {"Idempotency-Key": "again"}
+    body, headers = wish(), {"Idempotency-Key": "Again/1:x"}
     first = await user.post("/clusters/", json=body, headers=headers)
     second = await user.post("/clusters/", json=body, headers=headers)
     assert (first.status_code, second.status_code) == (201, 201)

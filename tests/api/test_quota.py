@@ -210,6 +210,15 @@ class TestRunning:
         assert [answer.status_code for answer in starts] == [200, 409]
         assert (await exact(api, user))["cpu"] == 1000
 
+    async def test_a_start_that_is_refused_among_many_charges_nothing(self, api: Api) -> None:
+        user = await api.user(quota_strategy="running")
+        cluster = await self.stopped(api, user, instance_count=3)
+        await user.delete(f"/clusters/{cluster['name']}")
+        ids = [member["id"] for member in cluster["instances"]]
+        answer = (await user.post("/instances/operate", json={"operation": "start", "ids": ids})).json()
+        assert (answer["succeeded"], answer["failed"]) == (0, 3)
+        assert (await exact(api, user))["cpu"] == 0
+
     async def test_allocated_keeps_what_is_stopped_charged(self, api: Api) -> None:
         user = await api.user(quota_cpu=1)
         cluster = await self.stopped(api, user, instance_count=2)
