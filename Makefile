@@ -25,17 +25,17 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest -n 2 --dist loadfile -m "not node"
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not node"
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
 	$(UV) run --no-sync python -m testbed build
-	$(UV) run --no-sync pytest -n 2 --dist loadfile -m kubernetes
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m kubernetes
 
 .PHONY: test-node
 test-node: install ## builds kubelet, containerd … when missing, then the tests on a real node (needs root)
 	$(UV) run --no-sync python -m testbed build node
-	$(UV) run --no-sync pytest -n 2 --dist loadfile -m node
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m node
 
 .PHONY: fuzz
 fuzz: install ## Schemathesis against the running API, 5,000 requests and more
