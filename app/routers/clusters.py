@@ -8,7 +8,7 @@ from pydantic import Field
 from app import auth, schemas
 from app.database import Session
 from app.errors import Invalid, NotFound
-from app.models import ClusterPhase, InstanceType
+from app.models import ClusterPhase, InstanceType, OperationStatus
 from app.routers import bulk, queries, views
 from app.routers.deps import (
     CurrentState,
@@ -158,7 +158,8 @@ async def delete(
         return written.response
     body = written.outcome.body
     operation = await operations.wait(state.database, state.broadcaster, viewer, body["operation"]["id"], seconds)
-    message = body["message"].replace("is being", "is") if operation.finished_at is not None else body["message"]
+    gone = operation.status == OperationStatus.SUCCEEDED
+    message = body["message"].replace("is being", "is") if gone else body["message"]
     return Json({"message": message, "operation": views.operation(operation)}, 202)
 
 
