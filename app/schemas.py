@@ -227,6 +227,64 @@ class UserChange(_In):
     disabled: bool | None = None
 
 
+_INSTANCE: dict[str, Any] = {
+    "id": "01a20741-49b2-72e5-bbae-67bf16d55b29",
+    "instance_name": "web-instance-1",
+    "cluster_id": "01a20741-49b2-72e5-bbae-67be4d1f1794",
+    "status": "running",
+    "reason": None,
+    "message": None,
+    "k8s_resource": "pods/web-instance-1",
+    "node": "node-3",
+    "ip": "10.244.0.3",
+    "restarts": 0,
+    "allowed_operations": ["stop", "suspend", "restart"],
+    "capabilities": {"suspend": "freeze"},
+    "created_at": "2026-11-23T07:14:08.946424Z",
+    "updated_at": "2026-11-23T07:14:09.413132Z",
+}
+_OPERATION: dict[str, Any] = {
+    "id": "01a20741-49b2-72e5-bbae-67c20a857511",
+    "kind": "cluster.create",
+    "status": "succeeded",
+    "actor": "ada",
+    "cluster_id": "01a20741-49b2-72e5-bbae-67be4d1f1794",
+    "cluster_name": "web",
+    "instance_id": None,
+    "instance_name": None,
+    "done": 1,
+    "total": 1,
+    "reason": None,
+    "message": None,
+    "request_id": "1c252d8fc31e4cd9aa64b53bdc100b14",
+    "created_at": "2026-11-23T07:14:08.946424Z",
+    "updated_at": "2026-11-23T07:14:09.503405Z",
+    "finished_at": "2026-11-23T07:14:09.503405Z",
+}
+_SUMMARY: dict[str, Any] = {
+    "id": "01a20741-49b2-72e5-bbae-67be4d1f1794",
+    "name": "web",
+    "namespace": "web-ns",
+    "owner": "ada",
+    "instance_type": "container",
+    "cpu_per_instance": 0.5,
+    "memory_per_instance": 512,
+    "instance_count": 1,
+    "ready_instances": 1,
+    "image": "nginx:latest",
+    "labels": {"team": "shop"},
+    "phase": "running",
+    "reason": None,
+    "message": None,
+    "created_at": "2026-11-23T07:14:08.946424Z",
+    "updated_at": "2026-11-23T07:14:09.503405Z",
+}
+
+
+def _example(value: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [value]})
+
+
 class Dimensions(_Out):
     cpu: float = Field(description="Cores.")
     memory: int = Field(description="MiB.")
@@ -235,6 +293,15 @@ class Dimensions(_Out):
 
 
 class QuotaRead(_Out):
+    model_config = _example(
+        {
+            "total": {"cpu": 8, "memory": 16384, "instances": 100, "clusters": 20},
+            "used": {"cpu": 0.5, "memory": 512, "instances": 1, "clusters": 1},
+            "available": {"cpu": 7.5, "memory": 15872, "instances": 99, "clusters": 19},
+            "strategy": "allocated",
+        }
+    )
+
     total: Dimensions
     used: Dimensions
     available: Dimensions
@@ -273,6 +340,8 @@ class Capabilities(_Out):
 
 
 class InstanceRead(_Out):
+    model_config = _example(_INSTANCE)
+
     id: uuid.UUID
     instance_name: str
     cluster_id: uuid.UUID
@@ -290,6 +359,8 @@ class InstanceRead(_Out):
 
 
 class OperationRead(_Out):
+    model_config = _example(_OPERATION)
+
     id: uuid.UUID
     kind: OperationKind
     status: OperationStatus
@@ -311,6 +382,8 @@ class OperationRead(_Out):
 class ClusterSummary(_Out):
     """A cluster as lists show it."""
 
+    model_config = _example(_SUMMARY)
+
     id: uuid.UUID
     name: str
     namespace: str
@@ -330,6 +403,8 @@ class ClusterSummary(_Out):
 
 
 class ClusterRead(ClusterSummary):
+    model_config = _example(_SUMMARY | {"instances": [_INSTANCE], "operation": _OPERATION})
+
     instances: list[InstanceRead]
     operation: OperationRead | None = Field(description="The newest operation on the cluster that is still known.")
 

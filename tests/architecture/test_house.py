@@ -1,11 +1,14 @@
 """The house's rules as checks: who may import whom, how long a file may be, and that no place is forgotten."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pydantic
 import pytest
 
+from app import schemas
 from app.k8s_service import INSTANCE_TYPES
 from app.models import InstanceStatus, InstanceType, QuotaStrategy, Reason
 from app.rules import lifecycle, naming, reasons
@@ -89,3 +92,18 @@ def test_generated_documents_are_fresh() -> None:
         [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        s
+        for s in vars(schemas).values()
+        if isinstance(s, type) and issubclass(s, pydantic.BaseModel) and s.__module__ == schemas.__name__
+    ],
+)
+def test_examples_are_what_they_stand_for(schema: type[pydantic.BaseModel]) -> None:
+    if schema.__pydantic_generic_metadata__["parameters"]:
+        return
+    for example in schema.model_json_schema().get("examples", []):
+        schema.model_validate_json(json.dumps(example))
