@@ -37,6 +37,10 @@ test-node: install ## builds kubelet, containerd … when missing, then the test
 	$(UV) run --no-sync python -m testbed build node
 	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m node
 
+.PHONY: test-failed
+test-failed: install ## what failed last time, once more, one at a time
+	$(UV) run --no-sync pytest --last-failed --last-failed-no-failures none
+
 .PHONY: fuzz
 fuzz: install ## Schemathesis against the running API, 5,000 requests and more
 	CMP_FUZZ=full $(UV) run --no-sync pytest -s -m fuzz

@@ -136,7 +136,8 @@ def test_old_versions(cluster_api: ClusterApi, maps: str) -> None:
     exact = cluster_api.get(f"{maps}?resourceVersion={revision}&resourceVersionMatch=Exact").ok()
     assert exact["items"] == before["items"]
     newer = cluster_api.get(f"{maps}?resourceVersion={revision}&resourceVersionMatch=NotOlderThan").ok()
-    assert names(newer) == ["b", "c", "d"]
+    # Not older than before the deletion: a server whose cache lags a moment may still show what was there then.
+    assert names(newer) in (["b", "c", "d"], ["a", "b", "c", "d"])
     assert names(cluster_api.get(f"{maps}?resourceVersion=0").ok())[-1] == "d"
 
 

@@ -109,7 +109,7 @@ async def test_timeout_says_nothing_and_does_nothing(rig: Rig) -> None:
 
 
 async def test_slow_is_slow_and_then_does_it(rig: Rig) -> None:
-    await rig.fault("slow", verb="create", resource="configmaps", seconds=0.4, count=1)
+    await rig.fault("slow", verb="create", resource="configmaps", seconds=3, count=1)
     slow = asyncio.create_task(rig.call("POST", MAPS, config_map("a")))
     await asyncio.sleep(0.1)
     assert (await rig.call("GET", f"{MAPS}/a")).status_code == 404
