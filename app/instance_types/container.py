@@ -48,11 +48,7 @@ class Container:
             "status.conditions", "status.containerStatuses",
         )
     }  # fmt: skip
-    supports = frozenset(InstanceOperation)
     kept_when_stopped = False
-
-    def resource(self, name: str) -> str:
-        return f"pods/{name}"
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         """requests = limits, so that what is sold is what is reserved; defaults that an image running as root survives.

@@ -105,12 +105,7 @@ class InstanceDriver(Protocol):
     instance_type: InstanceType
     kind: str
     watches: Mapping[str, tuple[str, ...]]
-    supports: frozenset[InstanceOperation]
     kept_when_stopped: bool
-
-    def resource(self, name: str) -> str:
-        """For people and the database, for example pods/web-instance-1."""
-        ...
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]: ...
 

@@ -44,11 +44,7 @@ class VirtualMachine:
         RUNNING_KIND: ("status.phase", "status.nodeName", "status.interfaces", "status.conditions"),
         LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
     }  # fmt: skip
-    supports = frozenset(InstanceOperation)
     kept_when_stopped = True
-
-    def resource(self, name: str) -> str:
-        return f"virtualmachines/{name}"
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         """Sockets, because only they and memory can be changed while it runs; the exact CPU share as a request,

@@ -8,7 +8,9 @@ import pytest
 
 from app.instance_types.values import InstanceSpec
 from app.k8s_service import INSTANCE_TYPES
+from app.kube.kinds import KINDS
 from app.models import InstanceType, Wanted
+from app.rules import naming
 from tests.unit.instance_types.examples import CONTAINER, VM
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,7 +47,7 @@ def test_every_instance_type_is_registered() -> None:
         driver = INSTANCE_TYPES[instance_type]
         assert driver.instance_type is instance_type
         assert driver.kind in driver.watches
-        assert driver.resource("x").endswith("/x")
+        assert naming.kubernetes_resource(instance_type, "x") == f"{KINDS[driver.kind].plural}/x"
 
 
 def test_a_vm_shows_which_incarnation_runs() -> None:
