@@ -81,12 +81,13 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(state.database.close)
         await migrations.upgrade(state.database)
         await _first_start(state)
+        state.sealer = worker.sealer_of(settings)
         await state.broadcaster.open()
         await stack.enter_async_context(_task(state.broadcaster.run()))
         if settings.worker == "embedded":
             target = await stack.enter_async_context(_kubernetes(settings))
             reconciler = await stack.enter_async_context(
-                worker.running(settings, state.database, target, on_commit=state.broadcaster.wake)
+                worker.running(settings, state.database, target, state.sealer, on_commit=state.broadcaster.wake)
             )
             state.nudge = reconciler.nudge
             state.kubernetes = reconciler.kubernetes

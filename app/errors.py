@@ -9,7 +9,8 @@ CmpError
 │   ├── NameTaken      the name is in use
 │   ├── WrongState     not now; `details` names what is possible
 │   ├── Stale          changed since it was read (If-Match)
-│   └── KeyReused      an Idempotency-Key came with another request
+│   ├── KeyReused      an Idempotency-Key came with another request
+│   └── Unsupported    not in this installation, or not by this kind of instance
 ├── QuotaExceeded      does not fit; `details` says requested, used, limit, remaining
 └── Unavailable        a part we stand on does not answer; try again
 """
@@ -65,6 +66,10 @@ class Stale(Conflict):
 
 class KeyReused(Conflict):
     code = "idempotency_key_reused"
+
+
+class Unsupported(Conflict):
+    code = "unsupported"
 
 
 class QuotaExceeded(CmpError):

@@ -48,6 +48,9 @@ class InstanceOperation(enum.StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RESTART = "restart"
+    REPLACE = "replace"
+    REBOOT = "reboot"
+    MIGRATE = "migrate"
 
 
 class ClusterPhase(enum.StrEnum):
@@ -62,11 +65,16 @@ class ClusterPhase(enum.StrEnum):
 class OperationKind(enum.StrEnum):
     CLUSTER_CREATE = "cluster.create"
     CLUSTER_DELETE = "cluster.delete"
+    CLUSTER_SCALE = "cluster.scale"
+    CLUSTER_UPDATE = "cluster.update"
     INSTANCE_START = "instance.start"
     INSTANCE_STOP = "instance.stop"
     INSTANCE_SUSPEND = "instance.suspend"
     INSTANCE_RESUME = "instance.resume"
     INSTANCE_RESTART = "instance.restart"
+    INSTANCE_REPLACE = "instance.replace"
+    INSTANCE_REBOOT = "instance.reboot"
+    INSTANCE_MIGRATE = "instance.migrate"
 
 
 class OperationStatus(enum.StrEnum):
@@ -86,6 +94,7 @@ class Reason(enum.StrEnum):
     CRASH_LOOP = "crash_loop"
     OUT_OF_MEMORY = "out_of_memory"
     EXITED = "exited"
+    COMPLETED = "completed"
     EVICTED = "evicted"
     NODE_LOST = "node_lost"
     CONFIGURATION = "configuration"
@@ -177,6 +186,9 @@ class Base(DeclarativeBase):
     }
 
 
+_DIMENSIONS = ("cpu", "memory", "instances", "clusters", "storage")
+
+
 def _table_args(*constraints: Any, **options: Any) -> tuple[Any, ...]:
     common = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
     return (*constraints, common | options)
@@ -209,10 +221,12 @@ class User(Base):
     quota_memory: Mapped[int] = mapped_column(doc="MiB")
     quota_instances: Mapped[int]
     quota_clusters: Mapped[int]
+    quota_storage: Mapped[int] = mapped_column(default=0, doc="MiB")
     used_cpu: Mapped[int] = mapped_column(default=0, doc="millicores")
     used_memory: Mapped[int] = mapped_column(default=0, doc="MiB")
     used_instances: Mapped[int] = mapped_column(default=0)
     used_clusters: Mapped[int] = mapped_column(default=0)
+    used_storage: Mapped[int] = mapped_column(default=0, doc="MiB")
     version: Mapped[int] = mapped_column(default=1)
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -223,8 +237,8 @@ class User(Base):
 
     # `used` may stand above `quota`: a limit set below usage blocks new resources and kills nothing.
     __table_args__: Any = _table_args(
-        *(CheckConstraint(f"used_{d} >= 0", name=f"used_{d}") for d in ("cpu", "memory", "instances", "clusters")),
-        *(CheckConstraint(f"quota_{d} >= 0", name=f"quota_{d}") for d in ("cpu", "memory", "instances", "clusters")),
+        *(CheckConstraint(f"used_{d} >= 0", name=f"used_{d}") for d in _DIMENSIONS),
+        *(CheckConstraint(f"quota_{d} >= 0", name=f"quota_{d}") for d in _DIMENSIONS),
     )
 
 
@@ -259,6 +273,15 @@ class Cluster(Base):
     memory_per_inst: Mapped[int] = mapped_column(doc="MiB")
     instance_count: Mapped[int]
     image: Mapped[str] = mapped_column(sa.String(512))
+    flavour: Mapped[str | None] = mapped_column(AsciiString(63), doc="the catalogue's name of its size, if it has one")
+    spec: Mapped[dict[str, Any]] = mapped_column(doc="what its type wants to know beyond size and image; no secrets")
+    secrets: Mapped[str | None] = mapped_column(
+        sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), doc="sealed; see rules.sealing"
+    )
+    revision: Mapped[int] = mapped_column(
+        default=1, doc="of image, spec and secrets: what runs an older one is replaced"
+    )
+    max_unavailable: Mapped[int] = mapped_column(default=1, doc="how many may be down while instances are replaced")
     labels: Mapped[dict[str, str]]
     owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     phase: Mapped[str] = mapped_column(AsciiString(16))
@@ -299,6 +322,11 @@ class Instance(Base):
     k8s_resource: Mapped[str] = mapped_column(AsciiString(160), doc="for example pods/web-instance-1")
     wanted: Mapped[str] = mapped_column(AsciiString(16))
     incarnation: Mapped[int] = mapped_column(default=1, doc="a restart wishes the next one")
+    grace: Mapped[int | None] = mapped_column(doc="seconds it may take to end; none: what its kind gives it")
+    cpu: Mapped[int] = mapped_column(doc="millicores that are charged for it, or would be if it ran")
+    memory: Mapped[int] = mapped_column(doc="MiB, likewise")
+    revision: Mapped[int | None] = mapped_column(doc="the cluster's revision that it was last seen to run")
+    restart_required: Mapped[bool] = mapped_column(default=False, doc="its new size waits for the next start")
     status: Mapped[str] = mapped_column(AsciiString(16))
     reason: Mapped[str | None] = mapped_column(AsciiString(32))
     message: Mapped[str | None] = mapped_column(sa.String(1024))
@@ -306,6 +334,8 @@ class Instance(Base):
     suspend: Mapped[str | None] = mapped_column(
         AsciiString(16), doc="how it could be suspended: freeze, vm-pause, or not"
     )
+    migratable: Mapped[bool] = mapped_column(default=False, doc="whether it could move to another node while it runs")
+    guest: Mapped[dict[str, Any] | None] = mapped_column(doc="what the guest agent tells of the system inside a VM")
     node: Mapped[str | None] = mapped_column(AsciiString(253))
     ip: Mapped[str | None] = mapped_column(AsciiString(45))
     restarts: Mapped[int] = mapped_column(default=0)
@@ -332,9 +362,11 @@ class LedgerEntry(Base):
     memory: Mapped[int] = mapped_column(doc="MiB")
     instances: Mapped[int]
     clusters: Mapped[int]
+    storage: Mapped[int] = mapped_column(default=0, doc="MiB")
 
     __table_args__: Any = _table_args(
-        CheckConstraint("cpu >= 0 AND memory >= 0 AND instances >= 0 AND clusters >= 0", name="amounts")
+        CheckConstraint("cpu >= 0 AND memory >= 0 AND instances >= 0 AND clusters >= 0", name="amounts"),
+        CheckConstraint("storage >= 0", name="storage"),
     )
 
 

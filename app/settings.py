@@ -56,6 +56,15 @@ class Settings(BaseSettings):
     )
     default_quota_instances: int = Field(100, ge=0, description="Instances of a new user's quota when none is named.")
     default_quota_clusters: int = Field(20, ge=0, description="Clusters of a new user's quota when none is named.")
+    default_quota_storage: int = Field(
+        102_400, ge=0, description="MiB of persistent volumes of a new user's quota when none is named."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Seals what users entrust to CMP (secret environment, cloud-init, registry passwords): 32 random "
+        "bytes in base64, the same for every process; of several, separated by commas, the first seals and all open. "
+        "Without it, CMP on SQLite makes one in its data directory; on other databases it takes no secrets.",
+    )
     cors_origins: list[str] = Field(
         [], description="Origins, exact, whose pages may call the API from a browser. JSON list."
     )

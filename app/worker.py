@@ -16,6 +16,8 @@ from app.database import Database, SqliteInUse
 from app.errors import CmpError, Unavailable
 from app.k8s_service import BadTarget, KubernetesService, KubeTarget
 from app.reconciler import Reconciler
+from app.rules import sealing
+from app.rules.sealing import Sealer
 from app.settings import Settings
 from app.store import platform
 
@@ -26,7 +28,12 @@ _SCHEMA_SECONDS = 2.0
 
 @asynccontextmanager
 async def running(
-    settings: Settings, database: Database, target: KubeTarget, *, on_commit: Callable[[], None] = lambda: None
+    settings: Settings,
+    database: Database,
+    target: KubeTarget,
+    sealer: Sealer,
+    *,
+    on_commit: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Reconciler]:
     """The reconciler at work while the block runs; the database is open and migrated. Raises BadTarget."""
     async with database.transaction() as session:
@@ -38,7 +45,7 @@ async def running(
         version=telemetry.VERSION,
     )
     async with service:
-        reconciler = Reconciler(settings, database, service, installation_id, on_commit)
+        reconciler = Reconciler(settings, database, service, installation_id, sealer, on_commit)
         task = asyncio.create_task(reconciler.run(), name="reconciler")
         try:
             yield reconciler
@@ -69,19 +76,35 @@ def target_of(settings: Settings) -> KubeTarget:
     return KubeTarget.kubeconfig(wanted)
 
 
+def sealer_of(settings: Settings) -> Sealer:
+    """With the keys of CMP_SECRET_KEY; without it, on SQLite, with one that is kept in the data directory.
+
+    Raises ValueError for a key that is none.
+    """
+    if settings.secret_key is not None:
+        return Sealer(sealing.keys_of(settings.secret_key.get_secret_value()))
+    if not settings.database().startswith("sqlite"):
+        return Sealer()  # other processes on this database could not open what this one seals
+    kept = settings.data_dir / "secret-key"
+    if not kept.exists():
+        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(sealing.new_key() + "\n")
+    return Sealer(sealing.keys_of(kept.read_text()))
+
+
 async def work(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    target = target_of(settings)
+    target, sealer = target_of(settings), sealer_of(settings)
     database = Database(settings.database(), pool_size=settings.database_pool)
     await database.open()
     try:
         if not await _migrated(database, stop):
             return
-        async with running(settings, database, target) as reconciler:
+        async with running(settings, database, target, sealer) as reconciler:
             print(f"CMP worker at work: database {database.describe()}", flush=True)
             ends = [asyncio.create_task(event.wait()) for event in (stop, reconciler.ended)]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

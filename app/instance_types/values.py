@@ -36,7 +36,10 @@ class ClusterRef:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
-    """One instance as it is wished. `cpu` in millicores, `memory` in MiB."""
+    """One instance as it is wished. `cpu` in millicores, `memory` in MiB; `settings` as its type's schema stores them.
+
+    `grace`: seconds it may take to end, where somebody said so. `revision` counts changes of image and settings.
+    """
 
     cluster: ClusterRef
     instance_type: InstanceType
@@ -47,6 +50,9 @@ class InstanceSpec:
     image: str
     wanted: Wanted
     incarnation: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    revision: int = 1
+    grace: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from app.reconciler.act import Actor, LeaseLost, Recent
 from app.reconciler.decide import NamespaceStep, Outcome, Picture, Verb, Verdict, judge, plan, unreachable
 from app.reconciler.settle import finish_deletion, settle
 from app.rules import naming
+from app.rules.sealing import Sealer
 from app.store import leases
 from app.store.leases import Claimed, Loaded
 
@@ -69,6 +70,7 @@ class Visitor:
         service: KubernetesService,
         *,
         installation_id: uuid.UUID,
+        sealer: Sealer,
         lease_seconds: float,
         sweep_seconds: float,
         on_commit: Callable[[], None] = lambda: None,
@@ -76,6 +78,7 @@ class Visitor:
         self._database = database
         self._service = service
         self._installation_id = str(installation_id)
+        self._sealer = sealer
         self._lease_seconds = lease_seconds
         self._sweep_seconds = sweep_seconds
         self._on_commit = on_commit
@@ -324,6 +327,9 @@ def _spec(ref: ClusterRef, loaded: Loaded, instance: Instance) -> InstanceSpec:
         image=cluster.image,
         wanted=Wanted(instance.wanted),
         incarnation=instance.incarnation,
+        settings=cluster.spec,
+        revision=cluster.revision,
+        grace=instance.grace,
     )
 
 

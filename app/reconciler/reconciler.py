@@ -16,6 +16,7 @@ from app.reconciler import sweeps
 from app.reconciler.cluster import Visitor
 from app.reconciler.loop import Loop
 from app.reconciler.watcher import watch
+from app.rules.sealing import Sealer
 from app.settings import Settings
 from app.store import leases, workers
 
@@ -38,6 +39,7 @@ class Reconciler:
         database: Database,
         service: KubernetesService,
         installation_id: uuid.UUID,
+        sealer: Sealer,
         on_commit: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
@@ -51,6 +53,7 @@ class Reconciler:
             database,
             service,
             installation_id=installation_id,
+            sealer=sealer,
             lease_seconds=settings.lease_seconds,
             sweep_seconds=settings.sweep_seconds,
             on_commit=on_commit,

@@ -22,6 +22,7 @@ from app.routers.deps import (
     next_cursor,
     page_request,
     request_id,
+    sealing_of,
     seconds_to_wait,
     state_of,
     unchanged,
@@ -207,6 +208,7 @@ def _wish(state: State, body: schemas.ClusterCreate) -> ClusterWish:
         InstanceType.CONTAINER: settings.default_container_image,
         InstanceType.VM: settings.default_vm_image,
     }
+    own = body.settings()
     return ClusterWish(
         name=body.name,
         instance_type=body.instance_type,
@@ -215,6 +217,9 @@ def _wish(state: State, body: schemas.ClusterCreate) -> ClusterWish:
         count=body.instance_count,
         image=body.image or defaults[body.instance_type],
         labels=body.labels,
+        spec=own.stored() if own is not None else {},
+        seal=sealing_of(state, own.secrets() if own is not None else {}),
+        max_unavailable=body.max_unavailable,
     )
 
 

@@ -6,7 +6,7 @@
 import hashlib
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import auth, telemetry
 from app.database import Database, Session
-from app.errors import Invalid, KeyReused, Stale, Unavailable
+from app.errors import Invalid, KeyReused, Stale, Unavailable, Unsupported
 from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
+from app.rules.sealing import Sealer
 from app.services.events import Broadcaster
 from app.settings import Settings
 from app.store import idempotency
@@ -35,6 +36,7 @@ class State:
     settings: Settings
     database: Database
     broadcaster: Broadcaster
+    sealer: Sealer = field(default_factory=Sealer)
     cursor_secret: bytes = b""
     nudge: Callable[[uuid.UUID], None] = lambda _cluster_id: None
     kubernetes: str = ""
@@ -106,6 +108,18 @@ def key_of(text: str) -> uuid.UUID | str:
     if naming.reads_as_id(text):
         return uuid.UUID(text)
     return text if re.fullmatch(naming.SEARCH_PATTERN, text) else ""
+
+
+def sealing_of(state: State, secrets: Mapping[str, Any]) -> Callable[[uuid.UUID], str | None]:
+    """How to seal these for a row, by its id. Raises Unsupported where there is no key to seal them with."""
+    if not secrets:
+        return lambda _id: None
+    if not state.sealer.ready:
+        raise Unsupported(
+            "This installation cannot keep secrets: it has no key to seal them with. Leave them out, or ask an "
+            "administrator to set CMP_SECRET_KEY for every process."
+        )
+    return lambda id: state.sealer.seal(secrets, str(id))
 
 
 def page_request(state: State, scope: str, query: PageQuery, sort: str) -> PageRequest:

@@ -47,7 +47,7 @@ _OWN_WORDS = {
     "uuid_parsing": "An id is needed: a UUID.",
 }
 # Below these, the keys are the asker's.
-_MAPS = ("labels",)
+_MAPS = ("labels", "env", "secret_env")
 
 
 def install(app: FastAPI) -> None:

@@ -189,6 +189,7 @@ def default_quota(settings: Settings) -> Amounts:
         memory=settings.default_quota_memory,
         instances=settings.default_quota_instances,
         clusters=settings.default_quota_clusters,
+        storage=settings.default_quota_storage,
     )
 
 
@@ -199,6 +200,7 @@ def _quota(state: State, body: schemas.UserCreate) -> Amounts:
         memory=default.memory if body.quota_memory is None else body.quota_memory,
         instances=default.instances if body.quota_instances is None else body.quota_instances,
         clusters=default.clusters if body.quota_clusters is None else body.quota_clusters,
+        storage=default.storage if body.quota_storage is None else body.quota_storage,
     )
 
 

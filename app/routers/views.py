@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.models import Instance, Operation, User
+from app.models import Cluster, Instance, InstanceType, Operation, User
 from app.rules import lifecycle, units
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
+from app.schemas.clusters import DEFAULTS, SETTINGS
 from app.services.clusters import ClusterView
 
 _AS_THEY_ARE = (
@@ -16,6 +17,9 @@ _AS_THEY_ARE = (
     "instance_count",
     "ready_instances",
     "image",
+    "flavour",
+    "revision",
+    "max_unavailable",
     "labels",
     "phase",
     "reason",
@@ -52,6 +56,10 @@ _INSTANCE = (
     "node",
     "ip",
     "restarts",
+    "memory",
+    "revision",
+    "restart_required",
+    "guest",
     "created_at",
     "updated_at",
 )
@@ -84,16 +92,27 @@ def cluster_summary(row: Mapping[str, Any], owner: str) -> dict[str, Any]:
 def cluster(view: ClusterView) -> dict[str, Any]:
     return {
         **cluster_summary(vars(view.cluster), view.owner),
+        **_settings(view.cluster),
         "instances": [instance(member) for member in view.instances],
         "operation": operation(view.operation) if view.operation is not None else None,
     }
+
+
+def _settings(row: Cluster) -> dict[str, Any]:
+    """Under the name of its type; what an older version did not write yet has its default."""
+    shown: dict[str, Any] = dict.fromkeys(SETTINGS.values())
+    own = SETTINGS.get(InstanceType(row.instance_type))
+    if own is not None:
+        shown[own] = DEFAULTS[InstanceType(row.instance_type)].stored() | row.spec
+    return shown
 
 
 def instance(row: Instance) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in _INSTANCE},
         "allowed_operations": lifecycle.allowed_operations(row.status, row.suspend),
-        "capabilities": {"suspend": row.suspend},
+        "capabilities": {"suspend": row.suspend, "migrate": row.migratable},
+        "cpu": units.cores(row.cpu),
     }
 
 

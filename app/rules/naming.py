@@ -25,6 +25,9 @@ LABEL_FILTER_PATTERN = (
 )
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
+# Disks that every VM has, or may have; its further ones are called otherwise.
+RESERVED_DISKS = ("root", "cloudinit", "kernel")
+
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _RESOURCES = {InstanceType.CONTAINER: "pods", InstanceType.VM: "virtualmachines"}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -51,6 +54,16 @@ def kubernetes_resource(instance_type: str, name: str) -> str:
 
 def instance_name(cluster_name: str, ordinal: int) -> str:
     return f"{cluster_name}-instance-{ordinal}"
+
+
+def claim_name(instance: str, volume: str) -> str:
+    """The PersistentVolumeClaim of one volume of one instance."""
+    return f"{instance}-{volume}"
+
+
+def secret_name(cluster_name: str, kind: str) -> str:
+    """The Secret that holds one kind of a cluster's secrets: env, registry, cloudinit, ssh."""
+    return f"{cluster_name}-{kind}"
 
 
 def reserved(name: str) -> bool:

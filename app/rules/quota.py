@@ -1,9 +1,9 @@
-"""Amounts of what is limited: CPU in millicores, memory in MiB, instances, clusters."""
+"""Amounts of what is limited: CPU in millicores, memory and persistent storage in MiB, instances, clusters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-DIMENSIONS = ("cpu", "memory", "instances", "clusters")
+DIMENSIONS = ("cpu", "memory", "instances", "clusters", "storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,7 @@ class Amounts:
     memory: int = 0
     instances: int = 0
     clusters: int = 0
+    storage: int = 0
 
     def __add__(self, other: "Amounts") -> "Amounts":
         return Amounts(*(getattr(self, d) + getattr(other, d) for d in DIMENSIONS))

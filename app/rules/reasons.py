@@ -31,6 +31,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "It was killed for using more memory than it has", "give each instance more memory", 60
     ),
     Reason.EXITED: Explanation("The main process exited", "look at its logs; it is started again", 60),
+    Reason.COMPLETED: Explanation("It has run to its end", "start it again to run it once more", 0),
     Reason.EVICTED: Explanation("Kubernetes evicted it", "nothing: it is being replaced", 300),
     Reason.NODE_LOST: Explanation(
         "The node it ran on does not answer", "nothing: it is replaced as soon as that is safe", 600

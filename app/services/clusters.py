@@ -1,9 +1,10 @@
 """Making and unmaking clusters: quota first, then every row of the wish, in the caller's transaction."""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import uuid_utils.compat as uuids
 
@@ -11,7 +12,7 @@ from app import auth
 from app.database import Database, Session, TryAgain
 from app.errors import NameTaken, NotFound, WrongState
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, OperationKind, Wanted
-from app.rules import naming
+from app.rules import naming, volumes
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
 from app.services.operations import supersede
@@ -21,7 +22,7 @@ from app.store.creation import NewCluster
 
 @dataclass(frozen=True, slots=True)
 class ClusterWish:
-    """CPU in millicores and memory in MiB, for each instance."""
+    """CPU in millicores and memory in MiB, for each instance. `seal` answers the secrets, sealed for a cluster's id."""
 
     name: str
     instance_type: str
@@ -30,6 +31,15 @@ class ClusterWish:
     count: int
     image: str
     labels: Mapping[str, str]
+    flavour: str | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    seal: Callable[[uuid.UUID], str | None] = lambda _cluster_id: None
+    max_unavailable: int = 1
+
+    @property
+    def each(self) -> Amounts:
+        """What one instance takes."""
+        return Amounts(cpu=self.cpu, memory=self.memory, instances=1, storage=volumes.storage(self.spec))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,24 +133,22 @@ async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id
 
 
 def _amounts(wish: ClusterWish) -> Amounts:
-    return _each(wish) * wish.count + Amounts(clusters=1)
-
-
-def _each(wish: ClusterWish) -> Amounts:
-    return Amounts(cpu=wish.cpu, memory=wish.memory, instances=1)
+    return wish.each * wish.count + Amounts(clusters=1)
 
 
 def _new(viewer: Viewer, wish: ClusterWish, namespace: str, request_id: str) -> NewCluster:
     cluster = _cluster(viewer, wish, namespace)
     members = [_instance(cluster, ordinal) for ordinal in range(1, wish.count + 1)]
-    each = _each(wish)
     operation = operations.new(
         viewer, OperationKind.CLUSTER_CREATE, cluster, id=uuids.uuid7(), request_id=request_id, total=wish.count
     )
     return NewCluster(
         cluster,
         members,
-        [_entry(cluster, cluster.id, Amounts(clusters=1)), *(_entry(cluster, member.id, each) for member in members)],
+        [
+            _entry(cluster, cluster.id, Amounts(clusters=1)),
+            *(_entry(cluster, member.id, wish.each) for member in members),
+        ],
         operation,
         events.entry(
             kind="cluster.created",
@@ -155,8 +163,9 @@ def _new(viewer: Viewer, wish: ClusterWish, namespace: str, request_id: str) -> 
 
 def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
     now = datetime.now(UTC)
+    id = uuids.uuid7()
     return Cluster(
-        id=uuids.uuid7(),
+        id=id,
         name=wish.name,
         namespace=namespace,
         instance_type=wish.instance_type,
@@ -164,6 +173,11 @@ def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
         memory_per_inst=wish.memory,
         instance_count=wish.count,
         image=wish.image,
+        flavour=wish.flavour,
+        spec=dict(wish.spec),
+        secrets=wish.seal(id),
+        revision=1,
+        max_unavailable=wish.max_unavailable,
         labels=dict(wish.labels),
         owner_id=viewer.account_id,
         phase=ClusterPhase.PENDING,
@@ -187,7 +201,14 @@ def _instance(cluster: Cluster, ordinal: int) -> Instance:
         status=InstanceStatus.PENDING,
         reason=None,
         message=None,
+        grace=None,
+        cpu=cluster.cpu_per_inst,
+        memory=cluster.memory_per_inst,
+        revision=None,
+        restart_required=False,
         suspend=None,
+        migratable=False,
+        guest=None,
         node=None,
         ip=None,
         restarts=0,

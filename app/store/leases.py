@@ -19,7 +19,8 @@ from app.models import Cluster, Event, Instance, Operation, OperationKind, Opera
 ORPHAN_FOUND = "orphan.found"
 _OPEN = (OperationStatus.PENDING, OperationStatus.RUNNING)
 _INSTANCE_COLUMNS = (
-    "status", "wanted", "reason", "message", "waiting_since", "suspend", "node", "ip", "restarts",
+    "status", "wanted", "reason", "message", "waiting_since", "suspend", "node", "ip", "restarts", "cpu", "memory",
+    "revision", "restart_required", "migratable", "guest",
 )  # fmt: skip
 
 

@@ -64,7 +64,13 @@ class Api:
 
     async def user(self, **fields: Any) -> Caller:
         """A new user with room for much, unless the fields say otherwise."""
-        roomy = {"quota_cpu": 1000, "quota_memory": 1_000_000, "quota_instances": 10_000, "quota_clusters": 1000}
+        roomy = {
+            "quota_cpu": 1000,
+            "quota_memory": 1_000_000,
+            "quota_instances": 10_000,
+            "quota_clusters": 1000,
+            "quota_storage": 1_000_000,
+        }
         body = {"username": f"user{next(_numbers)}", **roomy, **fields}
         answer = await self.admin.post("/users/", json=body)
         assert answer.status_code == 201, answer.text

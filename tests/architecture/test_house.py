@@ -17,7 +17,7 @@ from main import create_app
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 400
-LONGER = {"app/models.py": 600, "app/schemas.py": 600}
+LONGER = {"app/models.py": 600}
 
 # Every path of the architecture document.
 DOCUMENT = [
@@ -99,7 +99,7 @@ def test_generated_documents_are_fresh() -> None:
     [
         s
         for s in vars(schemas).values()
-        if isinstance(s, type) and issubclass(s, pydantic.BaseModel) and s.__module__ == schemas.__name__
+        if isinstance(s, type) and issubclass(s, pydantic.BaseModel) and s.__module__.startswith(f"{schemas.__name__}.")
     ],
 )
 def test_examples_are_what_they_stand_for(schema: type[pydantic.BaseModel]) -> None:

@@ -22,7 +22,7 @@ def test_first_requests_work_when_pasted(tmp_path: Path) -> None:
         for _ in range(2):
             answers = _answers(_pasted(platform))
             used = [answer["used"] for answer in answers if "used" in answer]
-            assert used[0] == {"cpu": 1.5, "memory": 1536, "instances": 3, "clusters": 2}
+            assert used[0] == {"cpu": 1.5, "memory": 1536, "instances": 3, "clusters": 2, "storage": 0}
             assert "used" in answers[-1]
             assert set(used[-1].values()) == {0}
 

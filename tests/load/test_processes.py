@@ -93,7 +93,7 @@ async def test_64_at_once_against_room_for_20_admit_exactly_20(fleet: Fleet) -> 
         assert sorted(answer.status_code for answer in answers) == [201] * 20 + [409] * 44
         assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"quota_exceeded"}
         quota = (await clients[0].get("/api/v1/users/me/quota")).json()
-    assert quota["used"] == {"cpu": 10, "memory": 10_240, "instances": 20, "clusters": 20}
+    assert quota["used"] == {"cpu": 10, "memory": 10_240, "instances": 20, "clusters": 20, "storage": 0}
     assert quota["available"] == dict.fromkeys(DIMENSIONS, 0)
     used, ledger, clusters = await _counted(fleet, user["id"])
     assert used == ledger

@@ -30,6 +30,7 @@ from app.models import (
 from app.reconciler import Reconciler
 from app.rules.access import Viewer
 from app.rules.quota import Amounts
+from app.rules.sealing import Sealer
 from app.services import clusters, instances, users
 from app.services.clusters import ClusterWish
 from app.settings import Settings
@@ -89,7 +90,7 @@ class World:
     async def running(self, settings: Settings | None = None) -> AsyncIterator[Reconciler]:
         target = KubeTarget.url(self.kubernetes.url)
         async with worker.running(
-            settings or self.settings, self.database, target, on_commit=self._committed
+            settings or self.settings, self.database, target, Sealer([bytes(32)]), on_commit=self._committed
         ) as reconciler:
             self.reconciler = reconciler
             try:

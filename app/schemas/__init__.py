@@ -1,0 +1,52 @@
+"""What comes in and what goes out, on the wire. Stops at the routers.
+
+Input is strict, and no answer repeats what was sent. Output names are the document's.
+"""
+
+from app.schemas.clusters import BulkDelete, ClusterCreate, ClusterRead, ClusterSummary
+from app.schemas.events import EventRead
+from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out, Username
+from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult
+from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
+from app.schemas.platform import Health, Listing, Part, Problem
+from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
+from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, VmSettings, VmSettingsRead
+
+__all__ = [
+    "Accepted",
+    "BulkDelete",
+    "BulkItem",
+    "BulkOperate",
+    "BulkResult",
+    "Capabilities",
+    "ClusterCreate",
+    "ClusterName",
+    "ClusterRead",
+    "ClusterSummary",
+    "ContainerSettings",
+    "ContainerSettingsRead",
+    "Dimensions",
+    "EventRead",
+    "Health",
+    "Image",
+    "In",
+    "InstanceRead",
+    "LabelKey",
+    "LabelValue",
+    "Listing",
+    "Operate",
+    "OperateResult",
+    "OperationRead",
+    "Out",
+    "Part",
+    "Problem",
+    "QuotaRead",
+    "TokenRead",
+    "UserChange",
+    "UserCreate",
+    "UserCreated",
+    "UserRead",
+    "Username",
+    "VmSettings",
+    "VmSettingsRead",
+]

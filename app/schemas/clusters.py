@@ -1,0 +1,149 @@
+"""Clusters: what is wished for, and what is shown of them."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
+
+from app.models import ClusterPhase, InstanceType
+from app.schemas.fields import ClusterName, Cpu, Ids, Image, In, Labels, Memory, Out, example
+from app.schemas.instances import INSTANCE, InstanceRead
+from app.schemas.operations import OPERATION, OperationRead
+from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, VmSettings, VmSettingsRead
+
+SETTINGS = {InstanceType.CONTAINER: "container", InstanceType.VM: "vm"}
+DEFAULTS: dict[InstanceType, ContainerSettings | VmSettings] = {
+    InstanceType.CONTAINER: ContainerSettings(),
+    InstanceType.VM: VmSettings(),
+}
+# A container runtime needs some of it before the process begins, a virtual machine's firmware and kernel more.
+LEAST_MEMORY = {InstanceType.CONTAINER: 8, InstanceType.VM: 64}
+
+
+class ClusterCreate(In):
+    """A cluster to be: so many equal instances."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "web",
+                    "instance_type": "container",
+                    "cpu_per_instance": 0.5,
+                    "memory_per_instance": 512,
+                    "instance_count": 3,
+                    "image": "nginx:latest",
+                },
+                {
+                    "name": "lab",
+                    "instance_type": "vm",
+                    "cpu_per_instance": 1,
+                    "memory_per_instance": "1Gi",
+                    "instance_count": 1,
+                },
+            ]
+        }
+    )
+
+    name: ClusterName
+    instance_type: Annotated[InstanceType, Field(strict=False)]
+    cpu_per_instance: Cpu = Field(validation_alias=AliasChoices("cpu_per_instance", "cpu_per_inst"))
+    memory_per_instance: Memory = Field(validation_alias=AliasChoices("memory_per_instance", "memory_per_inst"))
+    instance_count: int = Field(1, ge=1, le=3000)
+    image: Image | None = Field(None, description="A container image, or a containerDisk image for VMs.")
+    labels: Labels = Field(default_factory=dict)
+    max_unavailable: int = Field(
+        1, ge=1, le=3000, description="How many instances may be down while changed ones replace the others."
+    )
+    container: ContainerSettings | None = Field(None, description="For containers: what runs in each, and how.")
+    vm: VmSettings | None = Field(None, description="For VMs: disks, boot, cloud-init.")
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "ClusterCreate":
+        for instance_type, name in SETTINGS.items():
+            if instance_type != self.instance_type and getattr(self, name) is not None:
+                raise ValueError(f"`{name}` is for instances of type {instance_type}")
+        least = LEAST_MEMORY.get(self.instance_type, 1)
+        if self.memory_per_instance < least:
+            raise ValueError(f"an instance of this type cannot start with less than {least} MiB of memory")
+        return self
+
+    def settings(self) -> ContainerSettings | VmSettings | None:
+        """Those of its type, defaults where none were given; None where the type has none."""
+        name = SETTINGS.get(self.instance_type)
+        if name is None:
+            return None
+        given: ContainerSettings | VmSettings | None = getattr(self, name)
+        return given or DEFAULTS[self.instance_type]
+
+
+class BulkDelete(In):
+    """Clusters by id or name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": ["web", "lab"]}]})
+
+    ids: Ids
+
+
+_SUMMARY: dict[str, Any] = {
+    "id": "01a20741-49b2-72e5-bbae-67be4d1f1794",
+    "name": "web",
+    "namespace": "web-ns",
+    "owner": "ada",
+    "instance_type": "container",
+    "cpu_per_instance": 0.5,
+    "memory_per_instance": 512,
+    "instance_count": 1,
+    "ready_instances": 1,
+    "image": "nginx:latest",
+    "flavour": None,
+    "revision": 1,
+    "max_unavailable": 1,
+    "labels": {"team": "shop"},
+    "phase": "running",
+    "reason": None,
+    "message": None,
+    "created_at": "2026-11-23T07:14:08.946424Z",
+    "updated_at": "2026-11-23T07:14:09.503405Z",
+}
+
+
+_CONTAINER = ContainerSettings().stored()
+
+
+class ClusterSummary(Out):
+    """A cluster as lists show it."""
+
+    model_config = example(_SUMMARY)
+
+    id: uuid.UUID
+    name: str
+    namespace: str
+    owner: str
+    instance_type: InstanceType
+    cpu_per_instance: float = Field(description="Cores.")
+    memory_per_instance: int = Field(description="MiB.")
+    instance_count: int
+    ready_instances: int = Field(description="Instances that are as wished.")
+    image: str
+    flavour: str | None = Field(description="The catalogue's name of its size, where it was made from one.")
+    revision: int = Field(description="Of image and settings; instances that run an older one are replaced in turn.")
+    max_unavailable: int
+    labels: dict[str, str]
+    phase: ClusterPhase
+    reason: str | None
+    message: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ClusterRead(ClusterSummary):
+    model_config = example(
+        _SUMMARY | {"instances": [INSTANCE], "operation": OPERATION, "container": _CONTAINER, "vm": None}
+    )
+
+    container: ContainerSettingsRead | None = Field(description="For containers.")
+    vm: VmSettingsRead | None = Field(description="For VMs.")
+    instances: list[InstanceRead]
+    operation: OperationRead | None = Field(description="The newest operation on the cluster that is still known.")

@@ -1,0 +1,85 @@
+"""Instances and what can be done to them."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from app.models import InstanceOperation, InstanceStatus
+from app.schemas.fields import Ids, In, Out, example
+from app.schemas.operations import OperationRead
+
+
+class Operate(In):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"operation": "stop"}]})
+
+    operation: Annotated[InstanceOperation, Field(strict=False)]
+
+
+class BulkOperate(In):
+    """Instances by id or name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"operation": "stop", "ids": ["web-instance-1", "web-instance-2"]}]}
+    )
+
+    operation: Annotated[InstanceOperation, Field(strict=False)]
+    ids: Ids
+
+
+INSTANCE: dict[str, Any] = {
+    "id": "01a20741-49b2-72e5-bbae-67bf16d55b29",
+    "instance_name": "web-instance-1",
+    "cluster_id": "01a20741-49b2-72e5-bbae-67be4d1f1794",
+    "status": "running",
+    "reason": None,
+    "message": None,
+    "k8s_resource": "pods/web-instance-1",
+    "node": "node-3",
+    "ip": "10.244.0.3",
+    "restarts": 0,
+    "cpu": 0.5,
+    "memory": 512,
+    "revision": 1,
+    "restart_required": False,
+    "guest": None,
+    "allowed_operations": ["stop", "suspend", "restart"],
+    "capabilities": {"suspend": "freeze", "migrate": False},
+    "created_at": "2026-11-23T07:14:08.946424Z",
+    "updated_at": "2026-11-23T07:14:09.413132Z",
+}
+
+
+class Capabilities(Out):
+    suspend: str | None = Field(description="How it would be suspended: freeze, vm-pause, or not at all.")
+    migrate: bool = Field(description="Whether it could move to another node while it runs.")
+
+
+class InstanceRead(Out):
+    model_config = example(INSTANCE)
+
+    id: uuid.UUID
+    instance_name: str
+    cluster_id: uuid.UUID
+    status: InstanceStatus
+    reason: str | None
+    message: str | None
+    k8s_resource: str
+    node: str | None
+    ip: str | None
+    restarts: int
+    cpu: float = Field(description="Cores that it is charged for, or would be if it ran.")
+    memory: int = Field(description="MiB, likewise.")
+    revision: int | None = Field(description="The cluster's revision that it runs, as last seen.")
+    restart_required: bool = Field(description="Its new size waits for the next start.")
+    guest: dict[str, Any] | None = Field(description="What a guest agent tells of the system inside a VM.")
+    allowed_operations: list[InstanceOperation]
+    capabilities: Capabilities
+    created_at: datetime
+    updated_at: datetime
+
+
+class OperateResult(Out):
+    instance: InstanceRead
+    operation: OperationRead

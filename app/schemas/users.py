@@ -1,0 +1,93 @@
+"""Users, their limits and tokens."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from app.models import QuotaStrategy, Role
+from app.schemas.fields import In, Limit, LimitCpu, LimitMemory, Out, Username, example
+
+
+class UserCreate(In):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"username": "ada", "quota_cpu": 8, "quota_memory": 16384}]}
+    )
+
+    username: Username
+    role: Annotated[Role, Field(strict=False)] = Role.USER
+    quota_cpu: LimitCpu | None = None
+    quota_memory: LimitMemory | None = None
+    quota_instances: Limit | None = None
+    quota_clusters: Limit | None = None
+    quota_storage: LimitMemory | None = Field(None, description="Persistent volumes: MiB, or a quantity such as 64Gi.")
+    quota_strategy: Annotated[QuotaStrategy, Field(strict=False)] = QuotaStrategy.ALLOCATED
+
+
+class UserChange(In):
+    """What is named changes; the rest stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quota_cpu": 16}, {"disabled": True}]})
+
+    role: Annotated[Role, Field(strict=False)] | None = None
+    quota_cpu: LimitCpu | None = None
+    quota_memory: LimitMemory | None = None
+    quota_instances: Limit | None = None
+    quota_clusters: Limit | None = None
+    quota_storage: LimitMemory | None = Field(None, description="Persistent volumes: MiB, or a quantity such as 64Gi.")
+    quota_strategy: Annotated[QuotaStrategy, Field(strict=False)] | None = None
+    disabled: bool | None = None
+
+
+class Dimensions(Out):
+    cpu: float = Field(description="Cores.")
+    memory: int = Field(description="MiB.")
+    instances: int
+    clusters: int
+    storage: int = Field(description="MiB of persistent volumes.")
+
+
+class QuotaRead(Out):
+    model_config = example(
+        {
+            "total": {"cpu": 8, "memory": 16384, "instances": 100, "clusters": 20, "storage": 102400},
+            "used": {"cpu": 0.5, "memory": 512, "instances": 1, "clusters": 1, "storage": 0},
+            "available": {"cpu": 7.5, "memory": 15872, "instances": 99, "clusters": 19, "storage": 102400},
+            "strategy": "allocated",
+        }
+    )
+
+    total: Dimensions
+    used: Dimensions
+    available: Dimensions
+    strategy: QuotaStrategy
+
+
+class UserRead(Out):
+    id: uuid.UUID
+    username: str
+    role: Role
+    disabled: bool
+    token_hint: str = Field(description="How the token in force begins and ends.")
+    quota_cpu: float
+    quota_memory: int
+    quota_instances: int
+    quota_clusters: int
+    quota_storage: int
+    quota_strategy: QuotaStrategy
+    used_cpu: float
+    used_memory: int
+    used_instances: int
+    used_clusters: int
+    used_storage: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class UserCreated(UserRead):
+    token: str | None = Field(description="Shown this once. None in the repeated answer to an Idempotency-Key.")
+
+
+class TokenRead(Out):
+    token: str | None = Field(description="Shown this once; earlier tokens no longer work.")
