@@ -9,6 +9,7 @@ from typing import Any
 from app.instance_types import reading
 from app.instance_types.values import (
     FROZEN,
+    ClusterRef,
     InstanceSpec,
     KubeCall,
     Object,
@@ -82,6 +83,11 @@ class Container:
                 ],
             },
         }
+
+    def shared(
+        self, cluster: ClusterRef, settings: Mapping[str, Any], secrets: Mapping[str, Any]
+    ) -> Sequence[dict[str, Any]]:
+        return ()
 
     def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
         return _Reading(objects[KIND], around).observed()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.instance_types.values import INCARNATION, Object
+from app.instance_types.values import INCARNATION, REVISION, Object
 
 _LONGEST = 500
 
@@ -27,8 +27,11 @@ def annotation(obj: Object | None, key: str) -> str | None:
 
 
 def incarnation(obj: Object | None) -> int | None:
-    text = annotation(obj, INCARNATION)
-    return int(text) if text is not None and text.isdecimal() else None
+    return _count(annotation(obj, INCARNATION))
+
+
+def revision(obj: Object | None) -> int | None:
+    return _count(annotation(obj, REVISION))
 
 
 def condition(obj: Object | None, kind: str) -> Mapping[str, Any]:
@@ -65,6 +68,10 @@ def overdue(obj: Object | None, now: datetime, seconds: int) -> bool:
     """Whether it should have been gone for `seconds` already."""
     due = moment(metadata(obj).get("deletionTimestamp"))
     return due is not None and now > due + timedelta(seconds=seconds)
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 def words(*parts: object) -> str | None:

@@ -19,6 +19,7 @@ CLUSTER = "cmp.io/cluster"
 INSTANCE = "cmp.io/instance"
 CLUSTER_NAME = "cmp.io/cluster-name"
 INCARNATION = "cmp.io/incarnation"
+REVISION = "cmp.io/revision"
 FROZEN = "cmp.io/frozen"
 
 Object = Mapping[str, Any]
@@ -61,7 +62,8 @@ class Observed:
 
     `incarnation` is the one that runs, or would run next where nothing does; None means not known yet: wait.
     `suspend` is how it could be suspended (freeze, vm-pause), or None. `deleting`: on its way out, do not touch.
-    `lost`: the object is dead for good and must be replaced.
+    `lost`: the object is dead for good and must be replaced. `ended`: it came to its own end, as its settings let it,
+    and is not run again unless somebody wishes so. `cpu` and `memory`: the size that it has now; None: not known.
     """
 
     status: InstanceStatus
@@ -75,6 +77,13 @@ class Observed:
     suspend: str | None = None
     deleting: bool = False
     lost: bool = False
+    ended: Literal["completed", "failed"] | None = None
+    revision: int | None = None
+    cpu: int | None = None
+    memory: int | None = None
+    restart_required: bool = False
+    migratable: bool = False
+    guest: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,12 @@ class InstanceDriver(Protocol):
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]: ...
 
+    def shared(
+        self, cluster: ClusterRef, settings: Mapping[str, Any], secrets: Mapping[str, Any]
+    ) -> Sequence[dict[str, Any]]:
+        """Objects that the instances of a cluster have in common: applied before any of them is made."""
+        ...
+
     def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
         """`objects` by kind: at least one, not necessarily the main one."""
         ...
@@ -148,7 +163,11 @@ def instance_labels(spec: InstanceSpec) -> dict[str, str]:
 
 
 def instance_annotations(spec: InstanceSpec) -> dict[str, str]:
-    return {CLUSTER_NAME: spec.cluster.cluster_name, INCARNATION: str(spec.incarnation)}
+    return {
+        CLUSTER_NAME: spec.cluster.cluster_name,
+        INCARNATION: str(spec.incarnation),
+        REVISION: str(spec.revision),
+    }
 
 
 def cpu_quantity(millicores: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.instance_types import reading
 from app.instance_types.values import (
+    ClusterRef,
     InstanceSpec,
     KubeCall,
     Object,
@@ -82,6 +83,11 @@ class VirtualMachine:
                 },
             },
         }
+
+    def shared(
+        self, cluster: ClusterRef, settings: Mapping[str, Any], secrets: Mapping[str, Any]
+    ) -> Sequence[dict[str, Any]]:
+        return ()
 
     def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
         return _Reading(objects, around).observed()

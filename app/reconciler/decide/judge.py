@@ -93,8 +93,9 @@ def _instance(picture: Picture, instance: Instance, ruling: Ruling) -> dict[str,
     }
     seen = picture.seen.get(instance.id)
     if seen is None:
-        return values | {"node": None, "ip": None}
-    return values | {"node": seen.node, "ip": seen.ip, "restarts": seen.restarts, "suspend": seen.suspend}
+        return values | {"node": None, "ip": None, "restart_required": False, "migratable": False, "guest": None}
+    told = ("node", "ip", "restarts", "suspend", "revision", "restart_required", "migratable", "guest")
+    return values | {name: getattr(seen, name) for name in told}
 
 
 def _newly_stopped(instance: Instance, ruling: Ruling) -> bool:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, Reason, Wanted
 
@@ -69,6 +69,20 @@ class Seen(Protocol):
     def deleting(self) -> bool: ...
     @property
     def lost(self) -> bool: ...
+    @property
+    def ended(self) -> Literal["completed", "failed"] | None: ...
+    @property
+    def revision(self) -> int | None: ...
+    @property
+    def cpu(self) -> int | None: ...
+    @property
+    def memory(self) -> int | None: ...
+    @property
+    def restart_required(self) -> bool: ...
+    @property
+    def migratable(self) -> bool: ...
+    @property
+    def guest(self) -> Mapping[str, Any] | None: ...
 
 
 class SeenNamespace(Protocol):
