@@ -27,6 +27,7 @@ def cluster(**more: Any) -> Cluster:
     values: dict[str, Any] = {
         "id": uuid.uuid4(), "name": "web", "namespace": "web-ns", "namespace_uid": "ns-1", "instance_type": "container",
         "cpu_per_inst": 100, "memory_per_inst": 64, "instance_count": 1, "image": "nginx", "labels": {},
+        "flavour": None, "spec": {}, "secrets": None, "revision": 1, "max_unavailable": 1,
         "owner_id": uuid.uuid4(), "phase": ClusterPhase.RUNNING, "reason": None, "message": None, "ready_instances": 0,
         "version": 1, "created_at": NOW, "updated_at": NOW, "due_at": NOW, "attempts": 0,
     }  # fmt: skip
@@ -38,7 +39,9 @@ def instance(of: Cluster, ordinal: int = 1, **more: Any) -> Instance:
         "id": uuid.uuid4(), "cluster_id": of.id, "ordinal": ordinal, "instance_name": f"web-instance-{ordinal}",
         "k8s_resource": "pods/x", "wanted": Wanted.RUNNING, "incarnation": 1, "status": InstanceStatus.RUNNING,
         "reason": None, "message": None, "waiting_since": None, "suspend": None, "node": None, "ip": None,
-        "restarts": 0, "version": 1, "created_at": NOW, "updated_at": NOW,
+        "restarts": 0, "grace": None, "cpu": of.cpu_per_inst, "memory": of.memory_per_inst, "revision": None,
+        "restart_required": False, "migratable": False, "guest": None,
+        "version": 1, "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
     return Instance(**values | more)
 
