@@ -4,9 +4,9 @@ Stopped means that there is no Pod. Suspended means that a node agent froze its 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from app.instance_types import reading
+from app.instance_types import container_manifest, objects, reading
 from app.instance_types.values import (
     FROZEN,
     ClusterRef,
@@ -15,17 +15,13 @@ from app.instance_types.values import (
     Object,
     Observed,
     Surroundings,
-    cpu_quantity,
     instance_annotations,
     instance_labels,
-    memory_quantity,
 )
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason
 
 KIND = "Pod"
 SUSPENDED = "cmp.io/Suspended"
-GRACE_SECONDS = 30
-NODE_LOSS_SECONDS = 300
 # A Pod's deletionTimestamp already includes its grace period.
 STUCK_SECONDS = 60
 
@@ -45,7 +41,7 @@ class Container:
     kind = KIND
     watches: Mapping[str, tuple[str, ...]] = {
         KIND: (
-            "spec.nodeName", "status.phase", "status.reason", "status.message", "status.podIP",
+            "spec.nodeName", "spec.restartPolicy", "status.phase", "status.reason", "status.message", "status.podIP",
             "status.conditions", "status.containerStatuses",
         )
     }  # fmt: skip
@@ -56,7 +52,6 @@ class Container:
 
         https://kubernetes.io/docs/concepts/security/pod-security-standards/ (baseline)
         """
-        size = {"cpu": cpu_quantity(spec.cpu), "memory": memory_quantity(spec.memory)}
         return {
             "apiVersion": "v1",
             "kind": KIND,
@@ -66,28 +61,18 @@ class Container:
                 "labels": instance_labels(spec),
                 "annotations": instance_annotations(spec),
             },
-            "spec": {
-                "restartPolicy": "Always",
-                "terminationGracePeriodSeconds": GRACE_SECONDS,
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-                "tolerations": [_tolerated("not-ready"), _tolerated("unreachable")],
-                "containers": [
-                    {
-                        "name": "main",
-                        "image": spec.image,
-                        "resources": {"requests": dict(size), "limits": dict(size)},
-                        "securityContext": {"allowPrivilegeEscalation": False},
-                    }
-                ],
-            },
+            "spec": container_manifest.pod_spec(spec),
         }
 
     def shared(
         self, cluster: ClusterRef, settings: Mapping[str, Any], secrets: Mapping[str, Any]
     ) -> Sequence[dict[str, Any]]:
-        return ()
+        made = [objects.secret(cluster, "env", secrets["env"])] if secrets.get("env") else []
+        if secrets.get("registry"):
+            made.append(objects.registry_secret(cluster, settings["registry"], secrets["registry"]))
+        if settings.get("ports"):
+            made.append(objects.service(cluster, settings["ports"]))
+        return made
 
     def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
         return _Reading(objects[KIND], around).observed()
@@ -116,15 +101,6 @@ class Container:
         return (_freeze(spec, observed.uid, None), delete)
 
 
-def _tolerated(condition: str) -> dict[str, Any]:
-    return {
-        "key": f"node.kubernetes.io/{condition}",
-        "operator": "Exists",
-        "effect": "NoExecute",
-        "tolerationSeconds": NODE_LOSS_SECONDS,
-    }
-
-
 def _freeze(spec: InstanceSpec, uid: str, value: str | None) -> KubeCall:
     body = {"metadata": {"annotations": {FROZEN: value}}}
     return KubeCall("merge", KIND, spec.name, body=body, uid=uid, missing_ok=value is None)
@@ -144,7 +120,7 @@ class _Reading:
         self.agent = self.node is not None and around.has_agent(self.node)
 
     def observed(self) -> Observed:
-        return self._leaving() or self._lost() or self._off_node() or self._waiting() or self._alive()
+        return self._leaving() or self._ended() or self._lost() or self._off_node() or self._waiting() or self._alive()
 
     def _leaving(self) -> Observed | None:
         if not reading.deleting(self.pod):
@@ -154,12 +130,24 @@ class _Reading:
         reason = Reason.NODE_LOST if self._node_silent() else Reason.TERMINATION_STUCK
         return self._is(InstanceStatus.STOPPING, reason, self._node_words(), deleting=True)
 
+    def _ended(self) -> Observed | None:
+        """It ran to its end, which its restart policy lets it do, and nobody took it away."""
+        if reading.spec(self.pod).get("restartPolicy", "Always") == "Always" or self.status.get("reason"):
+            return None
+        if self.status.get("phase") == "Succeeded":
+            return self._is(InstanceStatus.STOPPED, Reason.COMPLETED, self._history(), ended="completed")
+        if self.status.get("phase") != "Failed" or not self._last_end():
+            return None
+        killed = self._last_end().get("reason") == "OOMKilled"
+        reason = Reason.OUT_OF_MEMORY if killed else Reason.EXITED
+        return self._is(InstanceStatus.FAILED, reason, self._history(), ended="failed")
+
     def _lost(self) -> Observed | None:
         """Dead for good: with restartPolicy Always a Pod never ends by itself.
 
         The verdict stands on the Pod, not on its containers.
         """
-        if self.status.get("phase") not in ("Failed", "Succeeded"):
+        if self.status.get("phase") not in ("Failed", "Succeeded") or self._ended() is not None:
             return None
         why = self.status.get("reason") or reading.condition(self.pod, "DisruptionTarget").get("reason")
         said = self.status.get("message") or reading.condition(self.pod, "DisruptionTarget").get("message")
@@ -176,7 +164,8 @@ class _Reading:
             scheduled = reading.condition(self.pod, "PodScheduled")
             if scheduled.get("status") == "False":
                 said = reading.words(scheduled.get("message"))
-                return self._is(InstanceStatus.PENDING, Reason.UNSCHEDULABLE, said)
+                disk = said is not None and "persistentvolumeclaim" in said.lower()
+                return self._is(InstanceStatus.PENDING, Reason.VOLUME if disk else Reason.UNSCHEDULABLE, said)
             return self._is(InstanceStatus.PENDING, Reason.WAITING, "waiting for a node")
         if self._node_silent() or self.status.get("phase") == "Unknown":
             return self._is(InstanceStatus.STARTING, Reason.NODE_LOST, self._node_words())
@@ -231,6 +220,7 @@ class _Reading:
         *,
         deleting: bool = False,
         lost: bool = False,
+        ended: Literal["completed", "failed"] | None = None,
     ) -> Observed:
         return Observed(
             status=status,
@@ -244,6 +234,8 @@ class _Reading:
             suspend="freeze" if self.agent else None,
             deleting=deleting,
             lost=lost,
+            ended=ended,
+            revision=reading.revision(self.pod),
         )
 
     def _node_silent(self) -> bool:

@@ -3,8 +3,7 @@ not ours: a change names the uid it means, and ownership is proven by our labels
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from app.instance_types.container import Container
@@ -25,18 +24,16 @@ from app.instance_types.virtual_machine import VirtualMachine
 from app.k8s_service import observation
 from app.k8s_service.errors import (
     ForeignNamespace,
-    ForeignObject,
     NamespaceTerminating,
     Raced,
-    account_missing,
-    translated,
 )
 from app.k8s_service.observation import ClusterObservation, NamespaceState, OwnedNamespace, OwnedObject
+from app.k8s_service.writing import Writer, said_our_way
 from app.kube.cache import Cache, Timing
 from app.kube.client import KubeClient, Limits, Observer
 from app.kube.credentials import KubeTarget
-from app.kube.errors import KubeError, Refusal
-from app.kube.kinds import KINDS, LEASE, NAMESPACE, NODE
+from app.kube.errors import Refusal
+from app.kube.kinds import CLAIM, KINDS, LEASE, NAMESPACE, NODE
 from app.models import InstanceOperation, InstanceType
 
 INSTANCE_TYPES: dict[InstanceType, InstanceDriver] = {
@@ -49,7 +46,6 @@ _POD_SECURITY = {
     "pod-security.kubernetes.io/warn": "restricted",
     "cmp.io/tenant": "true",
 }
-_ACCOUNT_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)
 
 
 class KubernetesService:
@@ -62,6 +58,7 @@ class KubernetesService:
         self._listeners: list[Callable[[str], None]] = []
         self._version: str | None = None
         self._caches = self._made_caches(timing)
+        self._writer = Writer(client, self._caches, self._changes)
 
     @classmethod
     async def connect(
@@ -99,7 +96,7 @@ class KubernetesService:
 
     async def check(self) -> str:
         """The version, asked for now; raises Unavailable."""
-        async with _said_our_way():
+        async with said_our_way():
             self._version = await self._client.version()
         return self._version
 
@@ -147,7 +144,7 @@ class KubernetesService:
         annotations = {"cmp.io/cluster-name": cluster.cluster_name}
         metadata = {"name": cluster.namespace, "labels": wanted, "annotations": annotations}
         body = {"apiVersion": "v1", "kind": NAMESPACE.name, "metadata": metadata}
-        async with _said_our_way(), self._changes:
+        async with said_our_way(), self._changes:
             try:
                 made = await self._client.create(NAMESPACE, None, body, FIELD_MANAGER)
             except Refusal as error:
@@ -159,8 +156,8 @@ class KubernetesService:
 
     async def namespace_state(self, cluster: ClusterRef) -> NamespaceState | None:
         """Read now, not from the cache. None: gone, or its name belongs to somebody else by now."""
-        async with _said_our_way():
-            obj = await self._live(NAMESPACE.name, None, cluster.namespace)
+        async with said_our_way():
+            obj = await self._writer.live(NAMESPACE.name, None, cluster.namespace)
         state = None if obj is None else observation.namespace_state(cluster, obj)
         return None if state is None or state.foreign else state
 
@@ -168,126 +165,57 @@ class KubernetesService:
         """Ids of its instances that have an object, read now: what the cache has not seen is not proven to be gone."""
         kind = KINDS[INSTANCE_TYPES[instance_type].kind]
         params = {"limit": "500", "labelSelector": f"{CLUSTER}={cluster.cluster_id}"}
-        found: set[str] = set()
-        async with _said_our_way():
-            while True:
-                page = await self._client.page(kind, cluster.namespace, params)
-                found.update(item["metadata"]["labels"].get(INSTANCE, "") for item in page.get("items") or ())
-                following = (page.get("metadata") or {}).get("continue")
-                if not following:
-                    return frozenset(found)
-                params["continue"] = following
+        async with said_our_way():
+            items = self._writer.items(kind, cluster.namespace, params)
+            return frozenset([item["metadata"]["labels"].get(INSTANCE, "") async for item in items])
+
+    async def share(
+        self,
+        cluster: ClusterRef,
+        instance_type: InstanceType,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+    ) -> None:
+        """Makes, or brings up to date, what the instances have in common. Raises Refused."""
+        for body in INSTANCE_TYPES[instance_type].shared(cluster, settings, secrets):
+            async with said_our_way(), self._changes:
+                await self._writer.share(KINDS[body["kind"]], body)
+
+    async def leftovers(self, cluster: ClusterRef) -> list[tuple[str, OwnedObject]]:
+        """Disks of its instances, each with the instance's id, read now: they are not watched."""
+        params = {"limit": "500", "labelSelector": f"{CLUSTER}={cluster.cluster_id}"}
+        async with said_our_way():
+            return [
+                (item["metadata"]["labels"].get(INSTANCE, ""), _owned(CLAIM.name, item))
+                async for item in self._writer.items(CLAIM, cluster.namespace, params)
+            ]
 
     async def apply(self, spec: InstanceSpec) -> None:
         """Makes its object, or brings it to the wish where the kind allows that. An object of ours is never doubled."""
+        await self._writer.claim(spec)
         driver = INSTANCE_TYPES[spec.instance_type]
         verb: Any = "apply" if driver.kept_when_stopped else "create"
-        await self._do(spec, (KubeCall(verb, driver.kind, spec.name, body=driver.manifest(spec)),))
+        await self._writer.carry_out(spec, (KubeCall(verb, driver.kind, spec.name, body=driver.manifest(spec)),))
 
     async def operate(self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None) -> None:
-        await self._do(spec, INSTANCE_TYPES[spec.instance_type].calls_for(operation, spec, observed))
+        if operation is InstanceOperation.START:
+            await self._writer.claim(spec)
+        await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].calls_for(operation, spec, observed))
 
     async def delete(self, spec: InstanceSpec, observed: Observed) -> None:
-        await self._do(spec, INSTANCE_TYPES[spec.instance_type].removal(spec, observed))
+        await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].removal(spec, observed))
 
     async def delete_namespace(self, cluster: ClusterRef, uid: str) -> None:
-        await self._delete(NAMESPACE.name, None, cluster.namespace, uid)
+        await self._writer.delete(NAMESPACE.name, None, cluster.namespace, uid)
+
+    async def delete_leftover(self, owned: OwnedObject) -> None:
+        await self._writer.delete(owned.kind, owned.namespace, owned.name, owned.uid)
 
     async def delete_stranger(self, owned: OwnedObject) -> None:
-        await self._delete(owned.kind, owned.namespace, owned.name, owned.uid)
-
-    async def _do(self, spec: InstanceSpec, calls: Any) -> None:
-        for call in calls:
-            if call.verb == "create":
-                await self._create(spec, call)
-            elif call.verb == "apply":
-                await self._apply(spec, call)
-            elif call.verb == "delete":
-                await self._delete(call.kind, spec.cluster.namespace, call.name, call.uid)
-            else:
-                await self._change(spec, call)
-
-    async def _create(self, spec: InstanceSpec, call: KubeCall) -> None:
-        async with _said_our_way():
-            try:
-                await self._made(spec, call)
-            except Refusal as error:
-                if error.reason != "AlreadyExists":
-                    raise
-                _must_stay(await self._own_object(spec, call))
-
-    async def _apply(self, spec: InstanceSpec, call: KubeCall) -> None:
-        """Server-side apply would take over whatever has the name, so it is bound to a uid, and making is a create."""
-        cached = self._caches[call.kind].get(spec.cluster.namespace, call.name)
-        async with _said_our_way():
-            if cached is None or not _is_ours(spec, cached):
-                try:
-                    await self._made(spec, call)
-                except Refusal as error:
-                    if error.reason != "AlreadyExists":
-                        raise
-                    cached = await self._own_object(spec, call)
-                else:
-                    return
-            body = {**call.body, "metadata": {**call.body["metadata"], "uid": cached["metadata"]["uid"]}}
-            async with self._changes:
-                kind = KINDS[call.kind]
-                answer = await self._client.apply(kind, spec.cluster.namespace, call.name, body, FIELD_MANAGER)
-        self._caches[call.kind].absorb(answer)
-        _must_stay(answer)
-
-    async def _made(self, spec: InstanceSpec, call: KubeCall) -> None:
-        for delay in (*_ACCOUNT_DELAYS, None):
-            try:
-                async with self._changes:
-                    kind = KINDS[call.kind]
-                    answer = await self._client.create(kind, spec.cluster.namespace, call.body, FIELD_MANAGER)
-            except Refusal as error:
-                if delay is None or not account_missing(error):
-                    raise
-                await asyncio.sleep(delay)
-            else:
-                self._caches[call.kind].absorb(answer)
-                return
-
-    async def _change(self, spec: InstanceSpec, call: KubeCall) -> None:
-        kind, namespace = KINDS[call.kind], spec.cluster.namespace
-        async with _said_our_way():
-            try:
-                async with self._changes:
-                    if call.verb == "merge":
-                        metadata = {**call.body["metadata"], "uid": call.uid}
-                        body = {**call.body, "metadata": metadata}
-                        answer = await self._client.merge(kind, namespace, call.name, body, FIELD_MANAGER)
-                        self._caches[call.kind].absorb(answer)
-                        return
-                    await self._client.put(
-                        kind, namespace, call.name, call.subresource, call.body, repeatable=call.repeatable
-                    )
-            except Refusal as error:
-                done = error.conflict and any(words in error.message for words in call.already)
-                if not done and not (error.missing and call.missing_ok):
-                    raise
-
-    async def _delete(self, kind: str, namespace: str | None, name: str, uid: str | None) -> None:
-        """Until this very object is gone or going."""
-        if uid is None:
-            return
-        async with _said_our_way():
-            try:
-                async with self._changes:
-                    await self._client.delete(KINDS[kind], namespace, name, uid)
-            except Refusal as error:
-                if error.missing:
-                    return
-                if not error.conflict:
-                    raise
-                obj = await self._live(kind, namespace, name)
-                if obj is not None and obj["metadata"]["uid"] == uid and "deletionTimestamp" not in obj["metadata"]:
-                    raise
+        await self._writer.delete(owned.kind, owned.namespace, owned.name, owned.uid)
 
     async def _own_namespace(self, cluster: ClusterRef, wanted: Mapping[str, str]) -> dict[str, Any]:
-        obj = await self._live(NAMESPACE.name, None, cluster.namespace)
+        obj = await self._writer.live(NAMESPACE.name, None, cluster.namespace)
         if obj is None:
             raise Raced("the namespace vanished")
         state = observation.namespace_state(cluster, obj)
@@ -299,24 +227,6 @@ class KubernetesService:
             return obj
         patch = {"metadata": {"uid": state.uid, "labels": dict(wanted)}}
         return await self._client.merge(NAMESPACE, None, cluster.namespace, patch, FIELD_MANAGER)
-
-    async def _own_object(self, spec: InstanceSpec, call: KubeCall) -> dict[str, Any]:
-        """What has the name already, if it is this instance's."""
-        obj = await self._live(call.kind, spec.cluster.namespace, call.name)
-        if obj is None:
-            raise Raced(f"{call.name} vanished")
-        if not _is_ours(spec, obj):
-            raise ForeignObject(f"something that CMP did not make is called {call.name}")
-        self._caches[call.kind].absorb(obj)
-        return obj
-
-    async def _live(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
-        try:
-            return await self._client.get(KINDS[kind], namespace, name)
-        except Refusal as error:
-            if error.missing:
-                return None
-            raise
 
     def _made_caches(self, timing: Timing | None) -> dict[str, Cache]:
         ours = f"{MANAGED_BY}=cmp,{INSTALLATION}={self._installation_id}"
@@ -354,23 +264,9 @@ class KubernetesService:
             listener(cluster_id)
 
 
-@asynccontextmanager
-async def _said_our_way() -> AsyncIterator[None]:
-    try:
-        yield
-    except KubeError as error:
-        raise translated(error) from error
-
-
-def _is_ours(spec: InstanceSpec, obj: Mapping[str, Any]) -> bool:
-    labels = obj["metadata"].get("labels") or {}
-    proof = {INSTALLATION: spec.cluster.installation_id, CLUSTER: spec.cluster.cluster_id, INSTANCE: spec.instance_id}
-    return all(labels.get(key) == value for key, value in proof.items())
-
-
-def _must_stay(obj: Mapping[str, Any]) -> None:
-    if "deletionTimestamp" in obj["metadata"]:
-        raise Raced(f"{obj['metadata']['name']} is still being deleted")
+def _owned(kind: str, obj: Mapping[str, Any]) -> OwnedObject:
+    metadata = obj["metadata"]
+    return OwnedObject(kind, metadata["namespace"], metadata["name"], metadata["uid"])
 
 
 def _settled(cluster: ClusterRef, obj: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:

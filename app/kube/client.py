@@ -109,10 +109,20 @@ class KubeClient:
         return await self._call("create", kind, "POST", path, params={"fieldManager": manager}, body=body)
 
     async def apply(
-        self, kind: Kind, namespace: str | None, name: str, body: Mapping[str, Any], manager: str
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        body: Mapping[str, Any],
+        manager: str,
+        *,
+        force: bool = True,
     ) -> dict[str, Any]:
-        """Server-side apply. With `metadata.uid` in the body it changes that object, never another or a new one."""
-        params = {"fieldManager": manager, "force": "true"}
+        """Server-side apply; without `force`, fields that another manager owns are a conflict.
+
+        With `metadata.uid` in the body it changes that object, never another or a new one.
+        """
+        params = {"fieldManager": manager, "force": "true" if force else "false"}
         path = kind.path(namespace, name)
         return await self._call("apply", kind, "PATCH", path, params=params, body=body, content_type=APPLY_PATCH)
 

@@ -45,6 +45,9 @@ NAMESPACE = Kind("Namespace", "", "v1", "namespaces", namespaced=False)
 NODE = Kind("Node", "", "v1", "nodes", namespaced=False)
 POD = Kind("Pod", "", "v1", "pods")
 LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
+SECRET = Kind("Secret", "", "v1", "secrets")
+SERVICE = Kind("Service", "", "v1", "services")
+CLAIM = Kind("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims")
 VIRTUAL_MACHINE = Kind(
     "VirtualMachine", "kubevirt.io", "v1", "virtualmachines", subresource_group="subresources.kubevirt.io"
 )
@@ -57,5 +60,6 @@ VIRTUAL_MACHINE_INSTANCE = Kind(
 )
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (NAMESPACE, NODE, POD, LEASE, VIRTUAL_MACHINE, VIRTUAL_MACHINE_INSTANCE)
+    kind.name: kind
+    for kind in (NAMESPACE, NODE, POD, LEASE, SECRET, SERVICE, CLAIM, VIRTUAL_MACHINE, VIRTUAL_MACHINE_INSTANCE)
 }

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.errors import Unavailable
 from app.k8s_service import (
@@ -24,6 +25,7 @@ from app.k8s_service import (
 )
 from app.models import InstanceOperation, InstanceType, Reason
 from app.reconciler.decide import NamespaceStep, Outcome, Plan, Step, Trouble, Verb
+from app.rules import volumes
 
 # So that one tenant's thousand instances leave room for another tenant's one.
 _PARALLEL = 12
@@ -32,6 +34,7 @@ _ACT_SECONDS = 3.0
 _SHOWS_WITHIN = 5.0
 _A_FEW = 4
 
+_MAKES = (Verb.APPLY, Verb.START, Verb.RESTART)
 _OPERATIONS = {
     Verb.START: InstanceOperation.START,
     Verb.STOP: InstanceOperation.STOP,
@@ -113,6 +116,7 @@ class Actor:
         seen: Mapping[uuid.UUID, Observed],
         mine: Callable[[], bool],
         instance_type: InstanceType,
+        secrets: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._service = service
         self._recent = recent
@@ -122,6 +126,7 @@ class Actor:
         self._seen = seen
         self._mine = mine
         self._instance_type = instance_type
+        self._secrets = secrets
         self._progress = _Progress()
         self._until = time.monotonic() + _ACT_SECONDS
 
@@ -135,6 +140,7 @@ class Actor:
             for owned in strangers if plan.strangers else ():
                 self._must_be_mine()
                 await self._service.delete_stranger(owned)
+            await self._share(plan.steps)
             await self._take([step for step in plan.steps if step.verb is not Verb.CONFIRM])
             await self._confirm({step.instance_id for step in plan.steps if step.verb is Verb.CONFIRM})
             if plan.namespace is NamespaceStep.RELEASE:
@@ -152,6 +158,14 @@ class Actor:
     async def _ensured(self) -> str:
         self._must_be_mine()
         return await self._service.ensure_namespace(self._ref)
+
+    async def _share(self, steps: Sequence[Step]) -> None:
+        """What instances have in common, before any of them is made anew. Raises Refused."""
+        made = next((self._specs[step.instance_id] for step in steps if step.verb in _MAKES), None)
+        if made is None:
+            return
+        self._must_be_mine()
+        await self._service.share(self._ref, self._instance_type, made.settings, self._secrets())
 
     async def _take(self, steps: Sequence[Step]) -> None:
         """Until all are taken, the visit's time is over, or Kubernetes does not answer."""
@@ -199,7 +213,19 @@ class Actor:
         """Those that Kubernetes, asked now, does not have: another worker may have made one that the cache lacks."""
         if absent:
             living = await self._service.living(self._ref, self._instance_type)
-            self._progress.gone = {id for id in absent if str(id) not in living}
+            gone = {id for id in absent if str(id) not in living}
+            self._progress.gone = gone - await self._left_behind(gone)
+
+    async def _left_behind(self, gone: set[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of which a disk is still there; it is sent on its way."""
+        if not any(volumes.claims(self._specs[id].settings) for id in gone):
+            return set()
+        found = [(uuid.UUID(id), disk) for id, disk in await self._service.leftovers(self._ref) if id]
+        for id, disk in found:
+            if id in gone:
+                self._must_be_mine()
+                await self._service.delete_leftover(disk)
+        return {id for id, _ in found}
 
     async def _released(self) -> bool:
         """Whether the namespace is seen, by a read of its own, to be gone; else it is sent on its way."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
@@ -25,13 +26,14 @@ from app.k8s_service import (
     KubernetesService,
     Observed,
     OwnedObject,
+    Refused,
 )
-from app.models import Instance, InstanceStatus, InstanceType, Wanted
+from app.models import Instance, InstanceStatus, InstanceType, Reason, Wanted
 from app.reconciler.act import Actor, LeaseLost, Recent
 from app.reconciler.decide import NamespaceStep, Outcome, Picture, Verb, Verdict, judge, plan, unreachable
 from app.reconciler.settle import finish_deletion, settle
 from app.rules import naming
-from app.rules.sealing import Sealer
+from app.rules.sealing import NoKey, Sealer
 from app.store import leases
 from app.store.leases import Claimed, Loaded
 
@@ -152,7 +154,17 @@ class Visitor:
             return await self._rename(lease, loaded)
         specs = {i.id: _spec(ref, loaded, i) for i in loaded.instances}
         seen: dict[uuid.UUID, Observed] = dict(picture.seen)  # type: ignore[arg-type]
-        actor = Actor(self._service, self._recent, lease.cluster_id, ref, specs, seen, lease.mine, _type(loaded))
+        actor = Actor(
+            self._service,
+            self._recent,
+            lease.cluster_id,
+            ref,
+            specs,
+            seen,
+            lease.mine,
+            _type(loaded),
+            secrets=lambda: self._opened(loaded),
+        )
         try:
             outcome = await actor.act(todo, strangers)
         except ForeignNamespace:
@@ -183,6 +195,17 @@ class Visitor:
             rested=lease.late > _RESTED_SECONDS or loaded.cluster.reason == "kubernetes_unavailable",
         )
         return picture, strangers
+
+    def _opened(self, loaded: Loaded) -> dict[str, Any]:
+        """Its secrets, in plain text, for the moment in which they are given to Kubernetes. Raises Refused."""
+        if loaded.cluster.secrets is None:
+            return {}
+        try:
+            return self._sealer.open(loaded.cluster.secrets, str(loaded.cluster.id))
+        except NoKey as error:
+            log.error("secrets cannot be opened", cluster_id=str(loaded.cluster.id), why=str(error))
+            why = "its secrets were sealed with a key that this worker does not have; CMP_SECRET_KEY must name it"
+            raise Refused(Reason.CONFIGURATION, why) from error
 
     async def _still_there(self, picture: Picture, ref: ClusterRef) -> dict[uuid.UUID, Verb]:
         """Instances about to be called stopped because the cache lacks them, which Kubernetes, asked now, still has."""

@@ -17,6 +17,7 @@ from app.models import (
     InstanceStatus,
     Operation,
     OperationKind,
+    Reason,
     Wanted,
 )
 from app.rules import lifecycle
@@ -59,7 +60,9 @@ async def operate(
     _check(instance, cluster, operation)
     instance.wanted = transition.wanted
     instance.status = transition.meanwhile
-    instance.incarnation += operation is InstanceOperation.RESTART
+    # What completed is run again only by its next incarnation.
+    again = transition.wanted is Wanted.RUNNING and instance.reason == Reason.COMPLETED
+    instance.incarnation += operation is InstanceOperation.RESTART or again
     instance.reason = instance.message = instance.waiting_since = None
     instance.updated_at = datetime.now(UTC)
     instance.version += 1

@@ -145,6 +145,8 @@ def _instance_operation(rulings: Mapping[uuid.UUID, Ruling], op: Operation) -> O
     wish = TRANSITIONS[InstanceOperation(op.kind.removeprefix("instance."))].wanted
     if ruling.blame is not None and wish is Wanted.SUSPENDED:
         return _ended(op, OperationStatus.FAILED, ruling.blame.reason, ruling.blame.message)
+    if ruling.reason is Reason.COMPLETED and wish is Wanted.RUNNING:
+        return OperationRuling(op, OperationStatus.SUCCEEDED, op.total, op.total)
     if ruling.wanted is not wish:
         return _ended(op, OperationStatus.CANCELLED, None, "superseded by a later wish")
     if ruling.failed:

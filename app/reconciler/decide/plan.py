@@ -22,7 +22,7 @@ def step_for(
 ) -> Verb | None:
     """The one step that an instance needs now, if any. `known_gone`: nothing that was made lately may still show."""
     if wanted is Wanted.RUNNING:
-        return _towards_running(seen, incarnation)
+        return _towards_running(seen, incarnation, kept_when_stopped)
     if wanted is Wanted.STOPPED:
         return _towards_stopped(seen, kept_when_stopped)
     if wanted is Wanted.SUSPENDED:
@@ -70,11 +70,15 @@ def _deletion(picture: Picture) -> Plan:
     return Plan(NamespaceStep.RELEASE)
 
 
-def _towards_running(seen: Seen | None, incarnation: int) -> Verb | None:
+def _towards_running(seen: Seen | None, incarnation: int, kept_when_stopped: bool) -> Verb | None:
     if seen is None:
         return Verb.APPLY
     if seen.deleting:
         return None
+    if seen.ended is not None:
+        # What came to its own end is not run again, unless that was wished since.
+        again = seen.incarnation is not None and seen.incarnation < incarnation
+        return (Verb.START if kept_when_stopped else Verb.DELETE) if again else None
     if seen.lost:
         return Verb.DELETE
     if seen.status in (InstanceStatus.STOPPED, InstanceStatus.STOPPING):

@@ -60,6 +60,8 @@ def rule(picture: Picture, outcome: Outcome, instance: Instance, now: datetime) 
     knowable = outcome.unavailable is None and picture.unavailable is None
     if wanted is Wanted.SUSPENDED and knowable and _memory_lost(seen):
         return _suspend_lost(picture, instance, seen)
+    if wanted is Wanted.RUNNING and knowable and seen is not None and _has_ended(picture, instance, seen):
+        return _ended(seen)
     finding = _finding(picture, outcome, instance, seen)
     if finding.settled:
         return _settled(instance, wanted, finding)
@@ -136,6 +138,20 @@ def _suspended(picture: Picture, instance: Instance, seen: Seen | None) -> _Find
     return _Finding(InstanceStatus.SUSPENDING, reason=reason, detail=seen.message if reason else None)
 
 
+def _has_ended(picture: Picture, instance: Instance, seen: Seen) -> bool:
+    current = seen.incarnation is not None and seen.incarnation >= instance.incarnation
+    return seen.ended is not None and current and not seen.deleting and instance.id not in picture.unseen
+
+
+def _ended(seen: Seen) -> Ruling:
+    """What completed is wished stopped from now on; what failed stays as it is until somebody restarts or stops it."""
+    if seen.ended == "completed":
+        message = explain(Reason.COMPLETED, seen.message)
+        return Ruling(InstanceStatus.STOPPED, Wanted.STOPPED, settled=True, reason=Reason.COMPLETED, message=message)
+    message = explain(seen.reason, seen.message)
+    return Ruling(InstanceStatus.FAILED, Wanted.RUNNING, reason=seen.reason, message=message)
+
+
 def _memory_lost(seen: Seen | None) -> bool:
     ended = (InstanceStatus.STOPPED, InstanceStatus.STOPPING)
     return seen is None or seen.deleting or seen.lost or seen.status in ended
@@ -160,8 +176,8 @@ def _suspend_lost(picture: Picture, instance: Instance, seen: Seen | None) -> Ru
 
 def _settled(instance: Instance, wanted: Wanted, finding: _Finding) -> Ruling:
     reason, message = None, finding.detail
-    if wanted is Wanted.STOPPED and instance.reason == Reason.SUSPEND_LOST:
-        reason, message = Reason.SUSPEND_LOST, instance.message
+    if wanted is Wanted.STOPPED and instance.reason in (Reason.SUSPEND_LOST, Reason.COMPLETED):
+        reason, message = Reason(instance.reason), instance.message
     return Ruling(finding.status, wanted, settled=True, reason=reason, message=message)
 
 

@@ -1,0 +1,123 @@
+"""What a container instance's Pod is made of: its settings in Kubernetes' words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.instance_types.values import InstanceSpec, cpu_quantity, memory_quantity
+from app.rules import naming
+
+GRACE_SECONDS = 30
+NODE_LOSS_SECONDS = 300
+
+_RESTART = {"always": "Always", "on-failure": "OnFailure", "never": "Never"}
+_PULL = {"always": "Always", "if-not-present": "IfNotPresent", "never": "Never"}
+
+
+def pod_spec(spec: InstanceSpec) -> dict[str, Any]:
+    settings = spec.settings
+    volumes = [_volume(spec, volume) for volume in settings.get("volumes") or ()]
+    registry = [{"name": naming.secret_name(spec.cluster.cluster_name, "registry")}] if settings.get("registry") else []
+    return {
+        "restartPolicy": _RESTART[settings.get("restart_policy", "always")],
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_identity(settings)},
+        "tolerations": [_tolerated("not-ready"), _tolerated("unreachable")],
+        **({"imagePullSecrets": registry} if registry else {}),
+        **({"volumes": volumes} if volumes else {}),
+        "containers": [_main(spec)],
+    }
+
+
+def _main(spec: InstanceSpec) -> dict[str, Any]:
+    settings = spec.settings
+    size = {"cpu": cpu_quantity(spec.cpu), "memory": memory_quantity(spec.memory)}
+    optional = {
+        "imagePullPolicy": _PULL[settings["pull_policy"]] if settings.get("pull_policy") else None,
+        "command": settings.get("command"),
+        "args": settings.get("args"),
+        "workingDir": settings.get("working_dir"),
+        "env": _environment(spec),
+        "ports": [_port(port) for port in settings.get("ports") or ()],
+        "volumeMounts": [_mount(volume) for volume in settings.get("volumes") or ()],
+        **_probes(settings.get("health") or {}),
+    }
+    return {
+        "name": "main",
+        "image": spec.image,
+        **{name: value for name, value in optional.items() if value},
+        "resources": {"requests": dict(size), "limits": dict(size)},
+        "securityContext": {"allowPrivilegeEscalation": False},
+    }
+
+
+def _identity(settings: Mapping[str, Any]) -> dict[str, int]:
+    """The group also owns the volumes, so that whoever the process is can write to them."""
+    user, group = settings.get("user"), settings.get("group")
+    named = {"runAsUser": user, "runAsGroup": group, "fsGroup": group if group is not None else user}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _environment(spec: InstanceSpec) -> list[dict[str, Any]]:
+    plain = [{"name": name, "value": value} for name, value in (spec.settings.get("env") or {}).items()]
+    kept = naming.secret_name(spec.cluster.cluster_name, "env")
+    secret = [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": kept, "key": name}}}
+        for name in spec.settings.get("secret_env") or ()
+    ]
+    return plain + secret
+
+
+def _port(port: Mapping[str, Any]) -> dict[str, Any]:
+    named = {"name": port["name"]} if port.get("name") else {}
+    return {"containerPort": port["port"], "protocol": port["protocol"], **named}
+
+
+def _volume(spec: InstanceSpec, volume: Mapping[str, Any]) -> dict[str, Any]:
+    if volume["type"] == "persistent":
+        return {
+            "name": volume["name"],
+            "persistentVolumeClaim": {"claimName": naming.claim_name(spec.name, volume["name"])},
+        }
+    limit = {"sizeLimit": memory_quantity(volume["size"])} if volume.get("size") else {}
+    medium = {"medium": "Memory"} if volume.get("in_memory") else {}
+    return {"name": volume["name"], "emptyDir": {**medium, **limit}}
+
+
+def _mount(volume: Mapping[str, Any]) -> dict[str, Any]:
+    read_only = {"readOnly": True} if volume.get("read_only") else {}
+    return {"name": volume["name"], "mountPath": volume["mount_path"], **read_only}
+
+
+def _probes(health: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {"readinessProbe": "readiness", "livenessProbe": "liveness", "startupProbe": "startup"}
+    return {name: _probe(health[kind]) if health.get(kind) else None for name, kind in kinds.items()}
+
+
+def _probe(probe: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **_question(probe),
+        "initialDelaySeconds": probe["initial_delay_seconds"],
+        "periodSeconds": probe["interval_seconds"],
+        "timeoutSeconds": probe["timeout_seconds"],
+        "failureThreshold": probe["failure_threshold"],
+    }
+
+
+def _question(probe: Mapping[str, Any]) -> dict[str, Any]:
+    if probe.get("http"):
+        return {"httpGet": {"path": probe["http"]["path"], "port": probe["http"]["port"]}}
+    if probe.get("tcp"):
+        return {"tcpSocket": {"port": probe["tcp"]}}
+    command: Sequence[str] = probe["command"]
+    return {"exec": {"command": list(command)}}
+
+
+def _tolerated(condition: str) -> dict[str, Any]:
+    return {
+        "key": f"node.kubernetes.io/{condition}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": NODE_LOSS_SECONDS,
+    }
