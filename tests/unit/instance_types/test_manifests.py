@@ -21,6 +21,7 @@ CASES = {
     "container": CONTAINER,
     "container-large": replace(CONTAINER, cpu=2000, memory=4096, image="registry.example/team/app@sha256:" + "0" * 64),
     "container-full": FULL,
+    "container-with-agent": replace(CONTAINER, agents=True),
     "vm": VM,
     "vm-halted": replace(VM, wanted=Wanted.STOPPED),
     "vm-fraction": replace(VM, cpu=250, memory=64),
