@@ -48,12 +48,24 @@ class Freezer:
         return _read(cgroup / ("cgroup.freeze" if self.version == 2 else "freezer.self_freezing")) == "1"
 
 
-def _pods(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
-    for below in folder.iterdir():
-        if (found := _POD.search(below.name)) and _ROOT in str(folder):
+def _pods(folder: Path, depth: int, inside: bool = False) -> Iterator[tuple[str, Path]]:
+    """`inside`: the kubelet's root, or something below it, was entered."""
+    for below in _folders(folder):
+        if inside and (found := _POD.search(below.name)):
             yield found[1].replace("_", "-"), below
-        elif below.is_dir() and (_ROOT in below.name or (depth < _DEEPEST_ROOT and _ROOT not in str(folder))):
+        elif inside or _ROOT in below.name:
+            if depth <= _DEEPEST_ROOT + 1:
+                yield from _pods(below, depth + 1, True)
+        elif depth < _DEEPEST_ROOT:
             yield from _pods(below, depth + 1)
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_dir()]
+    except FileNotFoundError:
+        # It went while we came.
+        return []
 
 
 def _read(path: Path) -> str:
