@@ -52,16 +52,11 @@ async def ada(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="module")
 def agent(node: Node) -> Iterator["Agent"]:
-    """As an operator installs it; only the image has the name that it has here."""
-    manifest = MANIFEST.read_text()
-    assert manifest.count("cmp-node-agent:0.1.0") == 1
-    manifest = manifest.replace("cmp-node-agent:0.1.0", images.AGENT)
-    node.control_plane.kubectl("apply", "-f", "-", stdin=manifest)
-    node.control_plane.kubectl("rollout", "status", "-n", "cmp-system", "daemonset/cmp-node-agent", "--timeout=60s")
     agent = Agent(node)
+    agent.install()
     yield agent
     print(agent.log())
-    node.control_plane.kubectl("delete", "-f", "-", "--timeout=60s", stdin=manifest)
+    node.control_plane.kubectl("delete", "-f", "-", "--timeout=60s", stdin=agent.manifest)
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +171,38 @@ async def test_what_is_frozen_ends_in_order(ada: httpx.AsyncClient, kept: "Kept"
     await _operate(ada, NAME, "start", "running")
 
 
+async def test_where_the_agent_is_missing_it_is_said(
+    ada: httpx.AsyncClient, kept: "Kept", agent: "Agent", node: Node
+) -> None:
+    """Whoever runs goes on; whoever comes while CMP still believed in the agent waits for it, and is told for whom."""
+    agent.remove()
+    body = {"name": "late", "image": images.WEB, **SIZE}
+    assert (await ada.post("/clusters/", json=body)).status_code == 201
+
+    async def said() -> bool:
+        found = (await ada.get("/instances/late-instance-1")).json()
+        return found["status"] == "starting" and "node agent on node" in str(found["message"])
+
+    async def refused() -> bool:
+        return (await ada.get(f"/instances/{NAME}")).json()["capabilities"]["suspend"] is None
+
+    await eventually(said, "it waits for the agent")
+    await eventually(refused, "and nobody is offered to suspend")
+    found = (await ada.get(f"/instances/{NAME}")).json()
+    assert found["status"] == "running"
+    answer = await ada.post(f"/instances/{NAME}/operate", json={"operation": "suspend"})
+    assert answer.status_code == 409
+    assert "node agent" in answer.json()["detail"]
+    without = await _made(ada, "without")
+    assert _pod(node, without["namespace"], "without-instance-1")["spec"].get("readinessGates") is None
+
+    agent.install()
+    await eventually(_can_suspend(ada, NAME), "the agent is back")
+    await eventually(_can_suspend(ada, "late-instance-1"), "and has opened the gate")
+    await _delete(ada, "late")
+    await _delete(ada, "without")
+
+
 async def test_probes(ada: httpx.AsyncClient, node: Node, agent: "Agent") -> None:
     """A readiness probe goes unanswered, and is answered again. A liveness probe would be its end, so it is refused."""
     probe = {"command": ["/bin/busybox", "true"], "interval_seconds": 1}
@@ -200,10 +227,24 @@ async def test_probes(ada: httpx.AsyncClient, node: Node, agent: "Agent") -> Non
 
 
 class Agent:
-    """The Pod of the DaemonSet."""
+    """As an operator installs it: what deploy/ says, only the image has the name that it has here."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        text = MANIFEST.read_text()
+        assert text.count("cmp-node-agent:0.1.0") == 1
+        self.manifest = text.replace("cmp-node-agent:0.1.0", images.AGENT)
+
+    def install(self) -> None:
+        kubectl = self._node.control_plane.kubectl
+        kubectl("apply", "-f", "-", stdin=self.manifest)
+        kubectl("rollout", "status", "-n", "cmp-system", "daemonset/cmp-node-agent", "--timeout=60s")
+
+    def remove(self) -> None:
+        """Its Pods only: its last word, the Lease, stays."""
+        self._node.control_plane.kubectl(
+            "delete", "daemonset", "-n", "cmp-system", "cmp-node-agent", "--cascade=foreground", "--timeout=60s"
+        )
 
     def pod(self) -> Any:
         said = self._node.control_plane.kubectl("get", "pods", "-n", "cmp-system", "-o", "json")
