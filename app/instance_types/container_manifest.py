@@ -101,7 +101,8 @@ def _probes(health: Mapping[str, Any]) -> dict[str, Any]:
 def _probe(probe: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_question(probe),
-        "initialDelaySeconds": probe["initial_delay_seconds"],
+        # The API server keeps no zero.
+        **({"initialDelaySeconds": probe["initial_delay_seconds"]} if probe["initial_delay_seconds"] else {}),
         "periodSeconds": probe["interval_seconds"],
         "timeoutSeconds": probe["timeout_seconds"],
         "failureThreshold": probe["failure_threshold"],
