@@ -180,6 +180,10 @@ class ContainerSettings(_ContainerSettings):
         plain = self.model_dump(mode="json", exclude={"secret_env", "registry"})
         return plain | {"secret_env": sorted(self.secret_env), "registry": _account(self.registry)}
 
+    def images(self) -> list[str]:
+        """Images that run beside the instance's own."""
+        return []
+
     def secrets(self) -> dict[str, Any]:
         """What is sealed; nothing where there is none."""
         return _named(env=self.secret_env, registry=_password(self.registry))
@@ -270,6 +274,10 @@ class VmSettings(_VmSettings):
         plain = self.model_dump(mode="json", exclude={"cloud_init", "registry"})
         given = self.cloud_init.model_dump(exclude_none=True) if self.cloud_init is not None else {}
         return plain | {"cloud_init": sorted(given), "registry": _account(self.registry)}
+
+    def images(self) -> list[str]:
+        """Images that run beside the instance's own."""
+        return [self.kernel_boot.image] if self.kernel_boot is not None else []
 
     def secrets(self) -> dict[str, Any]:
         """What is sealed; nothing where there is none."""
