@@ -240,7 +240,10 @@ def _wish(state: State, offers: Offers, body: schemas.ClusterCreate) -> tuple[Cl
 
 def _default_images(settings: Settings) -> dict[InstanceType, str]:
     """Where the catalogue has no default."""
-    return {InstanceType.CONTAINER: settings.default_container_image, InstanceType.VM: settings.default_vm_image}
+    return {
+        InstanceType.CONTAINER: settings.default_container_image,
+        InstanceType.VM: settings.default_vm_image,
+    }
 
 
 async def _filter(request: Request, state: State, query: ClusterQuery) -> store.ClusterFilter:

@@ -32,7 +32,10 @@ LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 RESERVED_DISKS = ("root", "cloudinit", "kernel")
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_RESOURCES = {InstanceType.CONTAINER: "pods", InstanceType.VM: "virtualmachines"}
+_RESOURCES = {
+    InstanceType.CONTAINER: "pods",
+    InstanceType.VM: "virtualmachines",
+}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 

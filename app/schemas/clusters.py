@@ -11,10 +11,13 @@ from app.schemas.catalogue import CatalogueName
 from app.schemas.fields import ClusterName, Cpu, Ids, Image, In, Labels, Memory, Out, example
 from app.schemas.instances import INSTANCE, InstanceRead
 from app.schemas.operations import OPERATION, OperationRead
-from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, VmSettings, VmSettingsRead
+from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, Settings, VmSettings, VmSettingsRead
 
-SETTINGS = {InstanceType.CONTAINER: "container", InstanceType.VM: "vm"}
-DEFAULTS: dict[InstanceType, ContainerSettings | VmSettings] = {
+SETTINGS = {
+    InstanceType.CONTAINER: "container",
+    InstanceType.VM: "vm",
+}
+DEFAULTS: dict[InstanceType, Settings] = {
     InstanceType.CONTAINER: ContainerSettings(),
     InstanceType.VM: VmSettings(),
 }
@@ -83,12 +86,12 @@ class ClusterCreate(In):
         if None in sizes and sizes != (None, None):
             raise ValueError("cpu_per_instance and memory_per_instance go together")
 
-    def settings(self) -> ContainerSettings | VmSettings | None:
+    def settings(self) -> Settings | None:
         """Those of its type, defaults where none were given; None where the type has none."""
         name = SETTINGS.get(self.instance_type)
         if name is None:
             return None
-        given: ContainerSettings | VmSettings | None = getattr(self, name)
+        given: Settings | None = getattr(self, name)
         return given or DEFAULTS[self.instance_type]
 
 
@@ -124,9 +127,6 @@ _SUMMARY: dict[str, Any] = {
 }
 
 
-_CONTAINER = ContainerSettings().stored()
-
-
 class ClusterSummary(Out):
     """A cluster as lists show it."""
 
@@ -156,7 +156,10 @@ class ClusterSummary(Out):
 
 class ClusterRead(ClusterSummary):
     model_config = example(
-        _SUMMARY | {"instances": [INSTANCE], "operation": OPERATION, "container": _CONTAINER, "vm": None}
+        _SUMMARY
+        | dict.fromkeys(SETTINGS.values())
+        | {"container": ContainerSettings().stored()}
+        | {"instances": [INSTANCE], "operation": OPERATION}
     )
 
     container: ContainerSettingsRead | None = Field(description="For containers.")
