@@ -44,9 +44,10 @@ async def test_what_the_how_to_tries(platform: Platform) -> None:
 
 
 async def test_what_is_too_slow(platform: Platform) -> None:
+    command = ["sh", "-c", "trap 'exit 1' TERM; sleep 600 & wait"]
     body = {
         "name": "slow", "instance_type": "batch", "cpu_per_instance": "100m", "memory_per_instance": 32,
-        "image": images.BUSYBOX, "batch": {"command": ["sleep", "600"], "deadline_seconds": 2},
+        "image": images.BUSYBOX, "batch": {"command": command, "deadline_seconds": 2},
     }  # fmt: skip
     async with platform.client() as admin:
         assert (await admin.post("/clusters/", json=body)).status_code == 201
