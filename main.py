@@ -24,9 +24,23 @@ from app import migrations, telemetry, worker
 from app.database import Database, Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubeTarget
-from app.routers import clusters, events, health, instances, middleware, openapi, operations, problems, users
+from app.routers import (
+    clusters,
+    events,
+    flavours,
+    health,
+    images,
+    instances,
+    middleware,
+    openapi,
+    operations,
+    policy,
+    problems,
+    users,
+)
 from app.routers.deps import State
 from app.services import users as user_service
+from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.settings import Settings
 from app.store import platform
@@ -35,7 +49,16 @@ log = structlog.get_logger("cmp.main")
 
 _DESCRIPTION = "Clusters of containers and virtual machines, for many tenants, each within an exact quota."
 _API = "/api/v1"
-_NOUNS = (clusters, instances, operations, users, events)  # looked through in this order for every request
+_NOUNS = (
+    clusters,
+    instances,
+    operations,
+    users,
+    events,
+    flavours,
+    images,
+    policy,
+)  # looked through in this order for every request
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -51,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     database = Database(settings.database(), pool_size=settings.database_pool)
-    app.state.cmp = State(settings, database, Broadcaster(database))
+    app.state.cmp = State(settings, database, Broadcaster(database), Catalogue(database))
     for noun in _NOUNS:
         app.include_router(noun.router, prefix=_API)
     app.include_router(health.router)
@@ -63,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
-            expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed"],
+            expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed", "Warning"],
         )
     collections = [f"{_API}{noun.router.prefix}/" for noun in _NOUNS]
     app.add_middleware(middleware.Door, collections=collections, max_body_bytes=settings.max_body_bytes)

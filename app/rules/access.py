@@ -15,11 +15,19 @@ class Permission(enum.StrEnum):
     EVERYONES = "everyones"
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
+    CATALOGUE_READ = "catalogue:read"
+    CATALOGUE_WRITE = "catalogue:write"
 
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.USER: frozenset(
-        {Permission.CLUSTERS_READ, Permission.CLUSTERS_WRITE, Permission.INSTANCES_OPERATE, Permission.SELF}
+        {
+            Permission.CLUSTERS_READ,
+            Permission.CLUSTERS_WRITE,
+            Permission.INSTANCES_OPERATE,
+            Permission.SELF,
+            Permission.CATALOGUE_READ,
+        }
     ),
     Role.ADMIN: frozenset(Permission),
 }

@@ -28,11 +28,15 @@ CASES = {
 }
 
 
+def written(name: str) -> str:
+    manifest = INSTANCE_TYPES[CASES[name].instance_type].manifest(CASES[name])
+    return json.dumps(manifest, indent=2) + "\n"
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_golden(name: str) -> None:
     """After a change that is meant: write the printed manifest into the file, and look at the difference."""
-    manifest = INSTANCE_TYPES[CASES[name].instance_type].manifest(CASES[name])
-    text = json.dumps(manifest, indent=2) + "\n"
+    text = written(name)
     print(text)
     assert text == (GOLDEN / f"{name}.json").read_text()
 
