@@ -6,10 +6,11 @@ Stopped means that there is no Pod. Suspended means that a node agent froze its 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from app.instance_types import container_manifest, objects, reading
+from app.instance_types import container_manifest, doors, objects, reading
 from app.instance_types.values import (
     FROZEN,
     ClusterRef,
+    Door,
     InstanceSpec,
     KubeCall,
     Object,
@@ -19,6 +20,7 @@ from app.instance_types.values import (
     instance_labels,
 )
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason
+from app.rules.reach import Logs, Screenshot, Way
 
 KIND = "Pod"
 SUSPENDED = "cmp.io/Suspended"
@@ -46,6 +48,7 @@ class Container:
         )
     }  # fmt: skip
     kept_when_stopped = False
+    reached: tuple[str, ...] = (KIND,)
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         """requests = limits, so that what is sold is what is reserved; defaults that an image running as root survives.
@@ -99,6 +102,9 @@ class Container:
             return (delete,)
         # Frozen processes cannot handle SIGTERM.
         return (_freeze(spec, observed.uid, None), delete)
+
+    def door(self, wanted: Way | Logs | Screenshot, objects: Mapping[str, Object]) -> Door | None:
+        return doors.of_container(wanted, objects)
 
 
 def _freeze(spec: InstanceSpec, uid: str, value: str | None) -> KubeCall:

@@ -26,6 +26,7 @@ STATUS: dict[type[errors.CmpError], int] = {
     errors.KeyReused: 422,
     errors.Conflict: 409,
     errors.QuotaExceeded: 409,
+    errors.TooMany: 429,
     errors.Unavailable: 503,
 }
 _CODES = {
@@ -124,6 +125,10 @@ def _fits(template: str, path: str) -> bool:
     return len(parts) == len(given) and all(
         part == there or (part.startswith("{") and there) for part, there in zip(parts, given, strict=True)
     )
+
+
+def nothing_here() -> Response:
+    return _answer(problem(404, _CODES[404], _HTTP_WORDS[404]))
 
 
 def too_large() -> Response:

@@ -11,6 +11,8 @@ class Permission(enum.StrEnum):
     CLUSTERS_READ = "clusters:read"
     CLUSTERS_WRITE = "clusters:write"
     INSTANCES_OPERATE = "instances:operate"
+    INSTANCES_LOGS = "instances:logs"
+    INSTANCES_REACH = "instances:reach"
     SELF = "self"
     EVERYONES = "everyones"
     USERS_READ = "users:read"
@@ -19,7 +21,8 @@ class Permission(enum.StrEnum):
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.USER: frozenset(
-        {Permission.CLUSTERS_READ, Permission.CLUSTERS_WRITE, Permission.INSTANCES_OPERATE, Permission.SELF}
+        {Permission.CLUSTERS_READ, Permission.CLUSTERS_WRITE, Permission.SELF}
+        | {Permission.INSTANCES_OPERATE, Permission.INSTANCES_LOGS, Permission.INSTANCES_REACH}
     ),
     Role.ADMIN: frozenset(Permission),
 }

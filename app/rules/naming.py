@@ -52,6 +52,12 @@ def kubernetes_resource(instance_type: str, name: str) -> str:
     return f"{_RESOURCES[InstanceType(instance_type)]}/{name}"
 
 
+def instance_type_of(kubernetes_resource: str) -> InstanceType:
+    """The type of the instance that is found there."""
+    plural = kubernetes_resource.partition("/")[0]
+    return next(kind for kind, resource in _RESOURCES.items() if resource == plural)
+
+
 def instance_name(cluster_name: str, ordinal: int) -> str:
     return f"{cluster_name}-instance-{ordinal}"
 
