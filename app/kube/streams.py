@@ -13,6 +13,7 @@ from aiohttp import WSMsgType
 
 from app.kube.credentials import Credentials
 from app.kube.errors import Refusal, Unreachable, refusal
+from app.kube.lossless import LosslessConnector
 
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 20.0
@@ -30,7 +31,7 @@ class StreamClient:
     def __init__(self, credentials: Credentials, *, version: str = "dev") -> None:
         self._credentials = credentials
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=credentials.ssl or True),
+            connector=LosslessConnector(limit=0, force_close=True, ssl=credentials.ssl or True),
             headers={"User-Agent": f"cmp/{version}"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             raise_for_status=_accepted,
@@ -116,7 +117,7 @@ class KubeSocket:
             return bytes(message.data)
         if message.type is WSMsgType.TEXT:
             return str(message.data).encode()
-        self.broken = message.type is WSMsgType.ERROR or self._socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+        self.broken = message.type is not WSMsgType.CLOSE
         return None
 
     async def send(self, data: bytes) -> None:
