@@ -19,6 +19,8 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from app import migrations, telemetry, worker
 from app.database import Database, Session, SqliteInUse
@@ -113,6 +115,7 @@ async def serve(settings: Settings) -> None:
             server_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=75,
+            ws=_WebSocket,
             ws_max_size=settings.max_body_bytes,
             ws_per_message_deflate=False,
             ws_ping_interval=settings.stream_ping_seconds,
@@ -147,6 +150,19 @@ def main() -> None:
 
 class _CannotStart(RuntimeError):
     pass
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """uvicorn 0.54 trips over a connection that is closing already, and waits for clients that do not read."""
+
+    def shutdown(self) -> None:
+        if not self.writable.is_set():
+            self.transport.abort()
+            return
+        try:
+            super().shutdown()
+        except InvalidState:
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -27,6 +27,7 @@ from simulator.resources import KUBEVIRTS, NAMESPACES
 from simulator.scheduler import Scheduler
 from simulator.server import TRANSPORT, Application
 from simulator.settings import Settings
+from simulator.streams import Streams
 from simulator.virtual_machine_instances import VirtualMachineInstances
 from simulator.virtual_machines import VirtualMachines
 from simulator.watch import Watches
@@ -76,6 +77,7 @@ async def serve(
         yield Simulator(url, made, cluster.faults, cluster.journal, cluster.nodes, cluster.watches)
     finally:
         cluster.watches.close_all()
+        cluster.streams.close_all()
         server.should_exit = True
         await serving
         for task in tasks:
@@ -126,8 +128,11 @@ class _Cluster:
         self.faults, self.journal = Faults(), Journal(made.settings.journal_kept)
         self.watches = Watches(made.store, made.settings)
         admin = Admin(made, self.faults, self.journal, self.nodes, self.watches, pods)
-        answers = Api(made, pods, KubevirtSubresources(made))
-        self.application = Application(made, answers, self.watches, self.faults, self.journal, admin)
+        self.streams = Streams(made)
+        answers = Api(made, pods, KubevirtSubresources(made, self.streams))
+        self.application = Application(
+            made, answers, self.watches, self.faults, self.journal, admin, pods, self.streams
+        )
 
     def begin(self, state: Path | None) -> None:
         """Load what was saved, make what a cluster always has, and take up what was under way."""
@@ -152,7 +157,9 @@ def _configuration(application: Application, host: str, port: int) -> uvicorn.Co
         host=host,
         port=port,
         http=_Protocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_ping_timeout=None,
         lifespan="off",
         log_level="warning",
         access_log=False,

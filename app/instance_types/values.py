@@ -134,7 +134,7 @@ class Door:
 class InstanceDriver(Protocol):
     """What an instance type answers. `watches` names the kinds it reads and which fields of them.
 
-    `reached`: the kinds that `door` looks at, and that tell by themselves whether an instance runs.
+    `reached`: the kinds that `door` looks at and that tell whether an instance runs, its own first.
     """
 
     instance_type: InstanceType

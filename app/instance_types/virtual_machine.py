@@ -48,7 +48,7 @@ class VirtualMachine:
         LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
     }  # fmt: skip
     kept_when_stopped = True
-    reached: tuple[str, ...] = (RUNNING_KIND, LAUNCHER_KIND)
+    reached: tuple[str, ...] = (KIND, RUNNING_KIND, LAUNCHER_KIND)
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         """Sockets, because only they and memory can be changed while it runs; the exact CPU share as a request,
