@@ -46,6 +46,7 @@ _HTTP_WORDS = {
 _OWN_WORDS = {
     "extra_forbidden": "There is no such field. See the API's documentation for the fields there are.",
     "uuid_parsing": "An id is needed: a UUID.",
+    "union_tag_invalid": "There is no such `type` here. See the API's documentation for those there are.",
 }
 # Below these, the keys are the asker's.
 _MAPS = ("labels", "env", "secret_env")

@@ -17,8 +17,6 @@ DEFAULTS: dict[InstanceType, ContainerSettings | VmSettings] = {
     InstanceType.CONTAINER: ContainerSettings(),
     InstanceType.VM: VmSettings(),
 }
-# A container runtime needs some of it before the process begins, a virtual machine's firmware and kernel more.
-LEAST_MEMORY = {InstanceType.CONTAINER: 8, InstanceType.VM: 64}
 
 
 class ClusterCreate(In):
@@ -64,9 +62,6 @@ class ClusterCreate(In):
         for instance_type, name in SETTINGS.items():
             if instance_type != self.instance_type and getattr(self, name) is not None:
                 raise ValueError(f"`{name}` is for instances of type {instance_type}")
-        least = LEAST_MEMORY.get(self.instance_type, 1)
-        if self.memory_per_instance < least:
-            raise ValueError(f"an instance of this type cannot start with less than {least} MiB of memory")
         return self
 
     def settings(self) -> ContainerSettings | VmSettings | None:

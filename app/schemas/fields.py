@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.rules import naming, units
 
 MAX_COUNT = 1_000_000
+# A container runtime needs about 6 MiB before the process itself begins.
+LEAST_MIB = 8
 
 
 class In(BaseModel):
@@ -63,11 +65,18 @@ def _memory_schema(lowest: int, highest: int, description: str) -> dict[str, Any
     return {
         "anyOf": [
             {"type": "integer", "minimum": lowest, "maximum": highest},
-            {"type": "string", "pattern": r"^([1-9][0-9]{0,6}Mi|[1-9][0-9]{0,3}Gi)$"},
+            {"type": "string", "pattern": r"^([1-9][0-9]{1,6}Mi|[1-9][0-9]{0,3}Gi)$"},
         ],
         "description": description,
         "examples": [512, "4Gi"],
     }
+
+
+def _enough_memory(value: Any) -> int:
+    amount = units.mebibytes(value)
+    if amount < LEAST_MIB:
+        raise ValueError(f"memory is at least {LEAST_MIB} MiB: with less, nothing starts")
+    return amount
 
 
 Cpu = Annotated[
@@ -79,9 +88,9 @@ Cpu = Annotated[
 ]
 Memory = Annotated[
     int,
-    BeforeValidator(units.mebibytes),
+    BeforeValidator(_enough_memory),
     WithJsonSchema(
-        _memory_schema(1, units.MAX_MIB, "MiB, such as 512, or a quantity, such as 4Gi."), mode="validation"
+        _memory_schema(LEAST_MIB, units.MAX_MIB, "MiB, such as 512, or a quantity, such as 4Gi."), mode="validation"
     ),
 ]
 ClusterName = Annotated[

@@ -22,6 +22,9 @@ WEB = "testbed/web:1"
 CRASHING = "testbed/crashing:1"
 HUNGRY = "testbed/hungry:1"
 BROKEN = "testbed/broken:1"
+# Only for whoever logs in.
+PRIVATE = "registry.example/private/web:1"
+LOGIN = ("puller", "let me in")
 # What CMP starts when it is not told otherwise. It is not nginx: it is our web server under that name.
 DEFAULT = "nginx:latest"
 
@@ -50,7 +53,7 @@ def write(folder: Path, binaries: Path) -> None:
     blobs.mkdir(parents=True)
     tags: dict[str, dict[str, str]] = {}
     for name, image in _images(binaries).items():
-        repository, _, tag = name.rpartition(":")
+        repository, _, tag = name.removeprefix("registry.example/").rpartition(":")
         tags.setdefault(repository if "/" in repository else f"library/{repository}", {})[tag] = _write(blobs, image)
     (folder / "tags.json").write_text(json.dumps(tags))
 
@@ -64,6 +67,7 @@ def _images(binaries: Path) -> Mapping[str, _Image]:
         BUSYBOX: _Image({"bin/busybox": busybox}, ["/bin/busybox"], shell),
         WEB: _Image({**web, "bin/busybox": busybox}, ["/web"], shell),
         DEFAULT: _Image({**web, "bin/busybox": busybox}, ["/web"], shell),
+        PRIVATE: _Image({**web, "bin/busybox": busybox}, ["/web"], shell),
         CRASHING: _Image(web, ["/web", "crash"]),
         HUNGRY: _Image(web, ["/web", "eat"]),
         BROKEN: _Image(web, ["/no-such-program"]),

@@ -2,15 +2,21 @@
 
     python -m testbed.node.registry <folder> <port>
 
-So an image that does not exist is refused by a registry that answers, as with a typing error anywhere else.
+So an image that does not exist is refused by a registry that answers, as with a typing error anywhere else. What lies
+below `private/` is given only to whoever logs in as `images.LOGIN`.
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pull
 """
 
+import base64
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from testbed.node.images import LOGIN
+
+_AUTHORIZED = "Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -25,6 +31,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         path = urlsplit(self.path).path.removeprefix("/v2/")
+        if path.startswith("private/") and self.headers.get("Authorization") != _AUTHORIZED:
+            self._send(401, b'{"errors": [{"code": "UNAUTHORIZED", "message": "log in first"}]}', with_body)
+            return
         found = self._find(path)
         if path and found is None:
             self._send(404, b'{"errors": [{"code": "NOT_FOUND", "message": "not in this registry"}]}', with_body)
@@ -44,6 +53,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, content: bytes, with_body: bool, digest: str | None = None) -> None:
         self.send_response(status)
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="testbed"')
         manifest = content.startswith(b'{"schemaVersion"')
         self.send_header("Content-Type", json.loads(content)["mediaType"] if manifest else "application/octet-stream")
         self.send_header("Content-Length", str(len(content)))

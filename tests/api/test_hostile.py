@@ -112,6 +112,25 @@ async def test_bodies_that_are_no_requests(api: Api, path: str) -> None:
             assert answer.status_code in ((400,) if malformed else (400, 413, 415, 422)), (body[:60], kind)
 
 
+_SETTINGS: list[Any] = [
+    _CANARY,
+    {_CANARY: 1},
+    {"env": {_CANARY: 5}},
+    {"env": {f"-{_CANARY}": "v"}},
+    {"secret_env": {"A": [_CANARY]}},
+    {"secret_env": {_CANARY: 5}},
+    {"env": {"A": "x"}, "secret_env": {"A": _CANARY}, "registry": {"password": _CANARY}},
+    {"registry": {"server": f"{_CANARY} ", "username": _CANARY, "password": _CANARY}},
+    {"registry": {"server": "registry.example", "username": "ada", "password": [_CANARY]}},
+    {"volumes": [{"type": _CANARY, "name": _CANARY}]},
+    {"volumes": [{"type": "persistent", "name": _CANARY, "mount_path": _CANARY, "size": _CANARY}]},
+    {"health": {"liveness": {"command": [_CANARY], "tcp": 80}}},
+    {"cloud_init": {"user_data": [_CANARY]}},
+    {"cloud_init": {_CANARY: _CANARY}},
+    {"ssh_keys": [_CANARY]},
+    {"kernel_boot": {"image": f"{_CANARY} ", "kernel_path": _CANARY}},
+    {"root_disk": {"type": "image", "size": "1Gi", "storage_class": f"-{_CANARY}"}},
+]
 _OPTIONAL = (
     "image",
     "labels",
@@ -125,7 +144,7 @@ _OPTIONAL = (
 # The few that do belong.
 _FITTING: dict[str, list[Any]] = {
     "cpu_per_instance": [1.0, 1.5, "10"],
-    "memory_per_instance": [1.0, "10"],
+    "memory_per_instance": ["10"],
     "instance_count": [1.0],
     "image": [None, "10", "1_0", "1e3", "0x10", "x", "kube-system", "Web", "a.b"],
     "username": ["10", "1_0", "1e3", "0x10", "kube-system", "a.b"],
@@ -198,6 +217,8 @@ async def test_nothing_that_was_sent_comes_back(api: Api, path: str) -> None:
         body | {_CANARY: 1},
         {_CANARY: {_CANARY: _CANARY}},
         body | {"labels": {_CANARY: 5}},
+        *(body | {"container": settings} for settings in _SETTINGS),
+        *(body | {"instance_type": "vm", "vm": settings} for settings in _SETTINGS),
         body | {"labels": {_CANARY: "not a label"}},
         body | {"labels": {"-" + _CANARY: "v"}},
         body | {"labels": {"é" + _CANARY: "v"}},

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import aiohttp
@@ -29,15 +29,17 @@ from app.models import (
 )
 from app.reconciler import Reconciler
 from app.rules.access import Viewer
-from app.rules.quota import Amounts
+from app.rules.quota import DIMENSIONS, Amounts
 from app.rules.sealing import Sealer
+from app.schemas import ContainerSettings, VmSettings
 from app.services import clusters, instances, users
 from app.services.clusters import ClusterWish
 from app.settings import Settings
 from app.store import platform
 
 T = TypeVar("T")
-QUOTA = Amounts(cpu=10_000_000, memory=4_000_000, instances=2000, clusters=50)
+QUOTA = Amounts(cpu=10_000_000, memory=4_000_000, instances=2000, clusters=50, storage=1_000_000)
+SEALER = Sealer([bytes(32)])
 
 
 class Kubernetes:
@@ -87,10 +89,12 @@ class World:
     commits: int = 0
 
     @asynccontextmanager
-    async def running(self, settings: Settings | None = None) -> AsyncIterator[Reconciler]:
+    async def running(
+        self, settings: Settings | None = None, sealer: Sealer | None = None
+    ) -> AsyncIterator[Reconciler]:
         target = KubeTarget.url(self.kubernetes.url)
         async with worker.running(
-            settings or self.settings, self.database, target, Sealer([bytes(32)]), on_commit=self._committed
+            settings or self.settings, self.database, target, sealer or SEALER, on_commit=self._committed
         ) as reconciler:
             self.reconciler = reconciler
             try:
@@ -99,9 +103,20 @@ class World:
                 self.reconciler = None
 
     async def create(
-        self, name: str = "web", *, kind: str = "container", count: int = 1, image: str = "nginx:1", cpu: int = 100
+        self,
+        name: str = "web",
+        *,
+        kind: str = "container",
+        count: int = 1,
+        image: str = "nginx:1",
+        cpu: int = 100,
+        own: ContainerSettings | VmSettings | None = None,
     ) -> uuid.UUID:
         wish = ClusterWish(name=name, instance_type=kind, cpu=cpu, memory=64, count=count, image=image, labels={})
+        if own is not None:
+            secrets = own.secrets()
+            seal = (lambda id: SEALER.seal(secrets, str(id))) if secrets else wish.seal
+            wish = replace(wish, spec=own.stored(), seal=seal)
         async with self.database.transaction() as session:
             made = await clusters.create(session, self.viewer, wish, "test")
         self.nudge(made.cluster.id)
@@ -155,8 +170,8 @@ class World:
             rows = (
                 await session.execute(sa.select(LedgerEntry).where(LedgerEntry.account_id == user.id))
             ).scalars().all()  # fmt: skip
-        held = [Amounts(row.cpu, row.memory, row.instances, row.clusters) for row in rows]
-        return Amounts(user.used_cpu, user.used_memory, user.used_instances, user.used_clusters), sum(held, Amounts())
+        held = [Amounts(*(getattr(row, d) for d in DIMENSIONS)) for row in rows]
+        return Amounts(*(getattr(user, f"used_{d}") for d in DIMENSIONS)), sum(held, Amounts())
 
     async def phase(self, cluster_id: uuid.UUID, phase: str, seconds: float = 20) -> Cluster:
         async def there() -> Cluster | None:

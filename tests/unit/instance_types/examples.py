@@ -6,6 +6,7 @@ from typing import Any
 
 from app.instance_types.values import ClusterRef, InstanceSpec, Surroundings
 from app.models import InstanceType, Wanted
+from app.schemas import ContainerSettings
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -38,6 +39,27 @@ VM = replace(
     image="kubevirt/cirros-container-disk-demo:latest",
     incarnation=3,
 )
+
+
+FULL_SETTINGS = ContainerSettings.model_validate_json(
+    """{
+    "command": ["/bin/server"], "args": ["--quiet", ""], "env": {"MODE": "live"}, "secret_env": {"TOKEN": "s3cret"},
+    "working_dir": "/srv", "user": 1000, "group": 2000,
+    "ports": [{"port": 8080, "name": "http"}, {"port": 53, "protocol": "UDP"}],
+    "volumes": [
+        {"type": "empty", "name": "tmp", "mount_path": "/tmp", "size": "64Mi", "in_memory": true},
+        {"type": "persistent", "name": "data", "mount_path": "/data", "size": "2Gi", "storage_class": "fast"},
+        {"type": "persistent", "name": "old", "mount_path": "/old", "size": 100, "read_only": true}
+    ],
+    "restart_policy": "on-failure", "pull_policy": "if-not-present",
+    "registry": {"server": "registry.example:5000", "username": "ada", "password": "pass:w\u00f6rd"},
+    "health": {
+        "readiness": {"http": {"path": "/ready", "port": 8080}, "interval_seconds": 5},
+        "liveness": {"tcp": 8080, "failure_threshold": 5},
+        "startup": {"command": ["/bin/check", "--fast"], "timeout_seconds": 2, "initial_delay_seconds": 1}
+    }}"""
+)
+FULL = replace(CONTAINER, settings=FULL_SETTINGS.stored(), revision=4)
 
 
 def around(*, ready: bool | None = True, agent: bool = False) -> Surroundings:

@@ -1,23 +1,26 @@
 """What is sent to Kubernetes, whole: the files in golden/ are read by people and by a real API server (tests/kube)."""
 
+import base64
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.instance_types import objects
 from app.instance_types.values import InstanceSpec
 from app.k8s_service import INSTANCE_TYPES
 from app.kube.kinds import KINDS
 from app.models import InstanceType, Wanted
-from app.rules import naming
-from tests.unit.instance_types.examples import CONTAINER, VM
+from app.rules import naming, volumes
+from tests.unit.instance_types.examples import CONTAINER, FULL, FULL_SETTINGS, VM
 
 GOLDEN = Path(__file__).parent / "golden"
 
 CASES = {
     "container": CONTAINER,
     "container-large": replace(CONTAINER, cpu=2000, memory=4096, image="registry.example/team/app@sha256:" + "0" * 64),
+    "container-full": FULL,
     "vm": VM,
     "vm-halted": replace(VM, wanted=Wanted.STOPPED),
     "vm-fraction": replace(VM, cpu=250, memory=64),
@@ -31,6 +34,35 @@ def test_golden(name: str) -> None:
     text = json.dumps(manifest, indent=2) + "\n"
     print(text)
     assert text == (GOLDEN / f"{name}.json").read_text()
+
+
+def test_what_containers_have_in_common() -> None:
+    shared = INSTANCE_TYPES[InstanceType.CONTAINER].shared(FULL.cluster, FULL.settings, FULL_SETTINGS.secrets())
+    for name, obj in zip(("secret-env", "secret-registry", "service"), shared, strict=True):
+        text = json.dumps(obj, indent=2) + "\n"
+        print(text)
+        assert text == (GOLDEN / f"container-{name}.json").read_text()
+    login = json.loads(base64.b64decode(shared[1]["data"][".dockerconfigjson"]))["auths"]["registry.example:5000"]
+    assert base64.b64decode(login["auth"]).decode() == "ada:pass:wörd"
+
+
+def test_a_plain_container_shares_nothing() -> None:
+    assert INSTANCE_TYPES[InstanceType.CONTAINER].shared(CONTAINER.cluster, {}, {}) == []
+
+
+def test_no_secret_stands_in_a_manifest() -> None:
+    stored = json.dumps(FULL.settings) + json.dumps(INSTANCE_TYPES[InstanceType.CONTAINER].manifest(FULL))
+    assert "s3cret" not in stored
+    assert "pass:" not in stored
+
+
+@pytest.mark.parametrize("volume", ["data", "old"])
+def test_the_disks_of_an_instance(volume: str) -> None:
+    wanted = next(claim for claim in volumes.claims(FULL.settings) if claim.volume == volume)
+    text = json.dumps(objects.claim(FULL, wanted), indent=2) + "\n"
+    print(text)
+    assert text == (GOLDEN / f"container-claim-{volume}.json").read_text()
+    assert volumes.storage(FULL.settings) == 2048 + 100
 
 
 @pytest.mark.parametrize("spec", [CONTAINER, VM])
