@@ -25,6 +25,8 @@ pytestmark = pytest.mark.node
 
 SIZE = {"instance_type": "container", "instance_count": 1, "cpu_per_instance": "100m", "memory_per_instance": 64}
 BOX = "box-instance-1"
+# The first process of a container is not ended by a signal that it does not handle.
+IDLE = "trap 'exit 0' TERM; sleep 1000 & wait"
 MIB = 2**20
 DATA = os.urandom(10 * MIB)
 # What is under way in sockets and queues on the way, and then some; the data is much more.
@@ -59,7 +61,7 @@ def streams(platform: Platform, ada: httpx.AsyncClient) -> Streams:
 
 
 async def test_logs(ada: httpx.AsyncClient) -> None:
-    script = "for n in 1 2 3; do echo line $n; done; sleep 2; echo late; sleep 1000"
+    script = f"for n in 1 2 3; do echo line $n; done; sleep 2; echo late; {IDLE}"
     await _create(ada, "talks", image=images.BUSYBOX, container={"args": ["sh", "-c", script]})
 
     async def read(**query: str | int | bool) -> str:
@@ -105,7 +107,7 @@ async def test_the_log_of_the_run_that_crashed(ada: httpx.AsyncClient) -> None:
 async def test_a_followed_log_ends_with_the_pod_and_a_quiet_one_begins_at_once(
     ada: httpx.AsyncClient, streams: Streams
 ) -> None:
-    await _create(ada, "quiet", image=images.BUSYBOX, container={"args": ["sleep", "1000"]})
+    await _create(ada, "quiet", image=images.BUSYBOX, container={"args": ["sh", "-c", IDLE]})
     lines: list[str] = []
     async with ada.stream("GET", "/instances/quiet-instance-1/logs", params={"follow": True}) as answer:
         assert answer.status_code == 200
