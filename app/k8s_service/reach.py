@@ -4,8 +4,8 @@ Nothing is entered by its name alone: the object must carry this installation's 
 could change hands between that look and the opening, by somebody who may make Pods in CMP's own namespaces.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from app.kube.client import KubeClient, Limits
 from app.kube.credentials import KubeTarget
 from app.kube.errors import KubeError, Refusal
 from app.kube.kinds import KINDS, POD, POD_METRICS
-from app.kube.streams import StreamClient
+from app.kube.streams import Body, StreamClient
 from app.models import InstanceStatus
 from app.rules import reach, units
 from app.rules.reach import Access, Console, Exec, Logs, PortForward, Screenshot, Target, Usage, Way
@@ -49,11 +49,11 @@ class KubernetesReach:
         await self._streams.close()
         await self._client.close()
 
-    async def logs(self, target: Target, wanted: Logs) -> AsyncGenerator[bytes, None]:
+    async def logs(self, target: Target, wanted: Logs) -> "Log":
         """To be closed by whoever ends early. Raises WrongState, Unsupported, and Unavailable, while reading too."""
         door = await self._door(target, Access.LOGS, wanted)
         async with _our_words():
-            return _said(await self._streams.body(_path(target, door), door.params))
+            return Log(await self._streams.body(_path(target, door), door.params))
 
     async def open(self, target: Target, way: Way) -> framing.Plain:
         """Raises WrongState, Unsupported, Unavailable."""
@@ -140,10 +140,21 @@ def _made(obj: Object) -> str:
     return str(reading.metadata(obj).get("creationTimestamp") or "")
 
 
-async def _said(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(chunks), _our_words():
-        async for chunk in chunks:
-            yield chunk
+class Log:
+    """What an instance says, in chunks; to be closed in every case. Raises Unavailable where it breaks off."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def __aiter__(self) -> "Log":
+        return self
+
+    async def __anext__(self) -> bytes:
+        async with _our_words():
+            return await anext(self._body)
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 @asynccontextmanager

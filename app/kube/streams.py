@@ -42,18 +42,15 @@ class StreamClient:
     async def close(self) -> None:
         await self._session.close()
 
-    async def body(self, path: str, params: Params) -> AsyncGenerator[bytes, None]:
-        """Chunks as they come, to be closed by whoever ends early. Raises Refusal, Unreachable, while reading too."""
-        chunks = self._chunks(path, params)
-        first = asyncio.ensure_future(anext(chunks, b""))
+    async def body(self, path: str, params: Params) -> "Body":
+        """Raises Refusal, Unreachable; the latter while it is read, too."""
+        body = Body(self._chunks(path, params))
         try:
-            await asyncio.wait({first}, timeout=QUIET_SECONDS)
-            if first.done():
-                first.result()
+            await body.begin()
         except BaseException:
-            await _dropped(first, chunks)
+            await body.aclose()
             raise
-        return _rest(first, chunks)
+        return body
 
     async def picture(self, path: str, params: Params) -> bytes:
         async with asyncio.timeout(HANDSHAKE_SECONDS), aclosing(self._chunks(path, params)) as chunks:
@@ -103,6 +100,36 @@ class StreamClient:
             raise Unreachable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
 
 
+class Body:
+    """Chunks as they come; to be closed in every case, also by who never read any."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None]) -> None:
+        self._chunks = chunks
+        self._first: asyncio.Future[bytes] | None = asyncio.ensure_future(anext(chunks, b""))
+
+    async def begin(self) -> None:
+        """Waits for the answer's beginning, but not for long."""
+        assert self._first is not None
+        await asyncio.wait({self._first}, timeout=QUIET_SECONDS)
+        if self._first.done():
+            self._first.result()
+
+    def __aiter__(self) -> "Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is None:
+            return await anext(self._chunks)
+        first, self._first = await asyncio.shield(self._first), None
+        return first
+
+    async def aclose(self) -> None:
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.gather(self._first, return_exceptions=True)
+        await self._chunks.aclose()
+
+
 class KubeSocket:
     """`broken` once it ended without a word of farewell."""
 
@@ -141,18 +168,3 @@ class KubeSocket:
 async def _accepted(response: aiohttp.ClientResponse) -> None:
     if response.status not in (101, 200):
         raise refusal(response.status, await response.read())
-
-
-async def _rest(first: "asyncio.Future[bytes]", chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield await first
-        async for chunk in chunks:
-            yield chunk
-    finally:
-        await _dropped(first, chunks)
-
-
-async def _dropped(first: "asyncio.Future[bytes]", chunks: AsyncGenerator[bytes, None]) -> None:
-    first.cancel()
-    await asyncio.gather(first, return_exceptions=True)
-    await chunks.aclose()

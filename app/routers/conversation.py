@@ -1,7 +1,7 @@
 """A WebSocket on one side, an instance on the other: bytes both ways, as fast as the slower of the two."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import CmpError
 from app.rules.reach import DISCONNECTED, ENDED, FAILED, LOST, NOT_BINARY, Ending
-from app.services.streams import Conversation, Stream, Streams
+from app.services.streams import Conversation, Log, Stream, Streams
 
 log = structlog.get_logger("cmp.streams")
 
@@ -43,7 +43,7 @@ class StreamedLog(StreamingResponse):
 
     def __init__(
         self,
-        body: AsyncGenerator[bytes, None],
+        body: Log,
         streams: Streams,
         stream: Stream,
         still: Still,

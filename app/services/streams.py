@@ -5,7 +5,7 @@ What is at the other end of a stream is behind `Reach`, which main.py fills in: 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -33,10 +33,20 @@ class Conversation(Protocol):
     async def close(self) -> None: ...
 
 
+class Log(Protocol):
+    """Chunks; to be closed in every case. Raises Unavailable where it breaks off."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def __anext__(self) -> bytes: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Reach(Protocol):
     """Each raises WrongState, Unsupported, Unavailable; an instance is entered only where it is seen to be itself."""
 
-    async def logs(self, target: Target, wanted: Logs) -> AsyncGenerator[bytes, None]: ...
+    async def logs(self, target: Target, wanted: Logs) -> Log: ...
 
     async def open(self, target: Target, way: Way) -> Conversation: ...
 
