@@ -1,145 +1,18 @@
-"""Streams to instances as far as they can go without Kubernetes: handshakes, limits, endings, the record.
+"""Streams to instances as far as they can go without Kubernetes: handshakes, refusals, what is handed on, the record.
 
 What is at the other end is a program of a few lines that echoes.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
-import httpx
 import pytest
-import sqlalchemy as sa
 
-from app.database import Session
-from app.errors import WrongState
-from app.models import Instance
-from app.rules.reach import ENDED, Ending, Exec, Logs, Target, Usage, Way
-from app.services import streams as service
-from tests.api.running import Api, Caller, Dialog, checked, handshake, running_api
+from app.rules.reach import Exec, Logs
+from tests.api.echo import CHANNELS, EXEC, WAYS, EchoReach, dial, reaching, recorded, refused, running_instance
+from tests.api.running import Api, handshake
 from tests.conftest import Databases
 
 KINDS = ("sqlite",)
-CHANNELS = ["v5.channel.k8s.io"]
-EXEC = "exec?command=sh&command=a-secret"
-WAYS = [
-    ("container", EXEC),
-    ("container", "port-forward/80"),
-    ("vm", "console"),
-    ("vm", "vnc"),
-    ("vm", "port-forward/80"),
-]
-
-
-class Echo:
-    """Says what it is told; after `end` it ends, and `stuck` it takes nothing."""
-
-    def __init__(self, way: Way) -> None:
-        self.way = way
-        self.closed = False
-        self._said: asyncio.Queue[bytes | Ending] = asyncio.Queue()
-
-    async def receive(self) -> bytes | Ending:
-        return await self._said.get()
-
-    async def send(self, data: bytes) -> None:
-        await self._said.put(ENDED if data.endswith(b"end") else data)
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-class EchoReach:
-    def __init__(self) -> None:
-        self.opened: list[Echo] = []
-        self.logs_open = 0
-        self.reading = asyncio.Event()
-        self.refuses: str | None = None
-        self.wanted: list[Logs] = []
-
-    async def logs(self, target: Target, wanted: Logs) -> AsyncGenerator[bytes, None]:
-        self.wanted.append(wanted)
-        return self._lines(target, wanted)
-
-    async def _lines(self, target: Target, wanted: Logs) -> AsyncGenerator[bytes, None]:
-        self.logs_open += 1
-        self.reading.set()
-        try:
-            yield f"{target.name}\n".encode()
-            if wanted.follow:
-                await asyncio.Event().wait()
-        finally:
-            self.logs_open -= 1
-
-    async def open(self, target: Target, way: Way) -> Echo:
-        if self.refuses:
-            raise WrongState(self.refuses)
-        self.opened.append(Echo(way))
-        return self.opened[-1]
-
-    async def screenshot(self, target: Target) -> bytes:
-        return b"\x89PNG"
-
-    async def usage(self, target: Target) -> Usage:
-        return Usage(0.25, 12, datetime(2026, 11, 25, tzinfo=UTC), 15.0)
-
-
-@asynccontextmanager
-async def reaching(url: str, place: Any, **settings: Any) -> AsyncIterator[tuple[Api, EchoReach]]:
-    async with running_api(url, place, **settings) as api:
-        reach = EchoReach()
-        api.state.reach = reach
-        yield api, reach
-
-
-@pytest.fixture
-async def world(
-    databases: Databases, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Api, EchoReach]]:
-    monkeypatch.setattr(service, "CHECK_SECONDS", 0.1)
-    limits = {"streams_per_account": 3, "streams_per_process": 4}
-    async with reaching(await databases.migrated(), tmp_path_factory.mktemp("data"), **limits) as made:
-        yield made
-
-
-async def running_instance(api: Api, owner: Caller, instance_type: str = "container", status: str = "running") -> str:
-    cluster = await owner.cluster(instance_type=instance_type)
-    name = str(cluster["instances"][0]["instance_name"])
-    await becomes(api, name, status)
-    return name
-
-
-async def becomes(api: Api, name: str, status: str) -> None:
-    async def once(session: Session) -> None:
-        await session.execute(sa.update(Instance).where(Instance.instance_name == name).values(status=status))
-
-    await api.database.run(once)
-
-
-async def dial(owner: Caller, instance: str, way: str, **headers: str) -> Dialog:
-    path, _, query = way.partition("?")
-    sent = {"authorization": f"Bearer {owner.token}"} | headers
-    return await handshake(owner.app, f"/api/v1/instances/{instance}/{path}", sent, query, CHANNELS)
-
-
-async def refused(owner: Caller, instance: str, way: str, **headers: str) -> httpx.Response:
-    dialog = await dial(owner, instance, way, **headers)
-    assert dialog.refusal is not None, f"{way} was opened"
-    await checked(dialog.refusal)
-    return dialog.refusal
-
-
-async def recorded(owner: Caller, count: int) -> list[dict[str, Any]]:
-    """The record of streams, oldest first, once there are so many."""
-    for _ in range(200):
-        found = (await owner.get("/events/history", params={"sort": "created_at"})).json()["items"]
-        mine = [event for event in found if event["kind"].startswith("access.")]
-        if len(mine) >= count:
-            return mine
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"not {count} of them: {mine}")
 
 
 @pytest.mark.parametrize(("kind", "way"), WAYS)
@@ -276,97 +149,6 @@ async def test_messages_that_are_none(world: tuple[Api, EchoReach]) -> None:
     dialog = await dial(ada, name, "port-forward/80")
     await dialog.send_text("words")
     assert await dialog.closed() == (1003, "Only binary messages are taken here.")
-
-
-async def test_as_many_as_there_may_be(world: tuple[Api, EchoReach]) -> None:
-    api, _ = world
-    ada, bob = await api.user(), await api.user()
-    name, other = await running_instance(api, ada), await running_instance(api, bob)
-    mine = [await dial(ada, name, EXEC) for _ in range(3)]
-    for answer in (await refused(ada, name, EXEC), await ada.get(f"/instances/{name}/logs")):
-        assert (answer.status_code, answer.json()["code"]) == (429, "too_many")
-    theirs = await dial(bob, other, EXEC)
-    assert "as many streams open as it may" in (await refused(bob, other, EXEC)).json()["detail"]
-    await mine[0].leave()
-    again = await dial(ada, name, EXEC)
-    for dialog in (*mine[1:], again, theirs):
-        await dialog.leave()
-    assert (await ada.get(f"/instances/{name}/logs")).status_code == 200
-
-
-async def test_a_refusal_by_kubernetes_is_recorded(world: tuple[Api, EchoReach]) -> None:
-    api, reach = world
-    ada = await api.user()
-    name = await running_instance(api, ada)
-    reach.refuses = "It is suspended: resume it first."
-    assert (await refused(ada, name, EXEC)).json()["detail"] == reach.refuses
-    _, closed = await recorded(ada, 2)
-    assert (closed["reason"], reach.refuses in closed["message"]) == ("refused", True)
-
-
-@pytest.mark.parametrize("status", ["suspending", "suspended"])
-async def test_suspending_ends_what_is_open_but_logs(world: tuple[Api, EchoReach], status: str) -> None:
-    api, _ = world
-    ada = await api.user()
-    name = await running_instance(api, ada)
-    dialog = await dial(ada, name, EXEC)
-    await becomes(api, name, status)
-    assert await dialog.closed() == (4002, "The instance is suspended: resume it, then connect again.")
-    assert (await recorded(ada, 2))[1]["reason"] == "suspended"
-    assert (await ada.get(f"/instances/{name}/logs")).status_code == 200
-
-
-async def test_a_replaced_token_and_a_disabled_user_end_what_they_opened(world: tuple[Api, EchoReach]) -> None:
-    api, _ = world
-    ada, bob = await api.user(), await api.user()
-    first, second = await running_instance(api, ada), await running_instance(api, bob)
-    theirs = await dial(ada, first, EXEC), await dial(bob, second, EXEC)
-    await ada.post("/users/me/token")
-    await api.admin.patch(f"/users/{bob.name}", json={"disabled": True})
-    for dialog in theirs:
-        assert (await dialog.closed())[0] == 4004
-
-
-async def test_an_instance_that_is_gone_ends_its_streams(world: tuple[Api, EchoReach]) -> None:
-    api, _ = world
-    ada = await api.user()
-    name = await running_instance(api, ada)
-    dialog = await dial(ada, name, EXEC)
-
-    async def once(session: Session) -> None:
-        await session.execute(sa.delete(Instance).where(Instance.instance_name == name))
-
-    await api.database.run(once)
-    assert await dialog.closed() == (4003, "There is no such instance any more.")
-
-
-@pytest.mark.parametrize(
-    ("limit", "code", "outcome"), [("stream_idle_seconds", 4000, "idle"), ("stream_lifetime_seconds", 4001, "lifetime")]
-)
-async def test_what_is_silent_or_old_ends(
-    databases: Databases, tmp_path_factory: pytest.TempPathFactory, limit: str, code: int, outcome: str
-) -> None:
-    async with reaching(await databases.migrated(), tmp_path_factory.mktemp("data"), **{limit: 0.3}) as (api, _):
-        ada = await api.user()
-        dialog = await dial(ada, await running_instance(api, ada), EXEC)
-        assert (await dialog.closed())[0] == code
-        assert (await recorded(ada, 2))[1]["reason"] == outcome
-
-
-async def test_the_process_ends(world: tuple[Api, EchoReach]) -> None:
-    api, reach = world
-    ada = await api.user()
-    name = await running_instance(api, ada)
-    dialog = await dial(ada, name, EXEC)
-    following = asyncio.create_task(ada.get(f"/instances/{name}/logs", params={"follow": True}))
-    await reach.reading.wait()
-    api.state.streams.end()
-    assert await dialog.closed() == (1001, "This CMP process is ending: connect again.")
-    assert (await following).text == f"{name}\n"
-    assert reach.logs_open == 0
-    late = await dial(ada, name, EXEC)
-    assert late.refusal is not None
-    assert late.refusal.status_code == 503
 
 
 async def test_what_of_a_log_is_wanted_is_handed_on(world: tuple[Api, EchoReach]) -> None:
