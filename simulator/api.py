@@ -118,6 +118,7 @@ class Api:
             case ("binding", "POST"):
                 return _json(201, self._pods.bind(request))
             case ("exec" | "portforward", _):
+                self._pods.named(request)
                 raise bad_request("Upgrade request required")
             case _:
                 raise _method_not_allowed()

@@ -7,7 +7,7 @@ import orjson
 
 from simulator.clock import stamp
 from simulator.deletes import Deletes, options_of
-from simulator.errors import StatusError, bad_request, conflict, not_found
+from simulator.errors import StatusError, bad_request, cause, conflict, invalid, not_found
 from simulator.request import Request
 from simulator.resources import PODS
 from simulator.scheduler import Scheduler
@@ -39,14 +39,21 @@ class PodSubresources:
 
         return pod, lines
 
-    def _spoken(self, request: Request) -> tuple[Stored, Json]:
-        """The Pod and the status of the container that is meant."""
+    def named(self, request: Request) -> tuple[Stored, str]:
+        """The Pod and the name of the container that is meant."""
         pod = self._find(request)
         spec = pod.obj["spec"]
         names = [container["name"] for container in (*spec["containers"], *(spec.get("initContainers") or ()))]
         name = request.query.get("container") or names[0]
         if name not in names:
             raise bad_request(f"container {name} is not valid for pod {pod.key[1]}")
+        return pod, name
+
+    def _spoken(self, request: Request) -> tuple[Stored, Json]:
+        """The Pod and the status of the container that is meant."""
+        pod, name = self.named(request)
+        _check_options(request)
+        names = [container["name"] for container in pod.obj["spec"]["containers"]]
         statuses = {status["name"]: status for status in pod.obj["status"].get("containerStatuses") or ()}
         if name not in statuses and name != names[0] and statuses:
             return pod, {"name": name, "restartCount": 0}  # a helper beside the others
@@ -109,6 +116,22 @@ class PodSubresources:
         if pod is None:
             raise not_found("", "pods", request.name)
         return pod
+
+
+def _check_options(request: Request) -> None:
+    found = []
+    tail, since = request.number("tailLines"), request.number("sinceSeconds")
+    if tail is not None and tail < 0:
+        found.append(
+            cause("FieldValueInvalid", f"Invalid value: {tail}: must be greater than or equal to 0", "tailLines")
+        )
+    if since is not None and since < 1:
+        found.append(cause("FieldValueInvalid", f"Invalid value: {since}: must be greater than 0", "sinceSeconds"))
+    if since is not None and "sinceTime" in request.query:
+        why = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
+        found.append(cause("FieldValueForbidden", why, "[]"))
+    if found:
+        raise invalid("", "PodLogOptions", request.name, found)
 
 
 def _line(pod: Stored, status: Json, number: int, request: Request) -> str:
