@@ -36,11 +36,13 @@ _CODES = {
     406: "not_acceptable",
     413: "too_large",
     415: "unsupported_media_type",
+    426: "upgrade_required",
 }
 _HTTP_WORDS = {
     404: "There is nothing at this path. The API is described at /openapi.json and /docs.",
     405: "This path does not take that method; see the Allow header.",
     413: "The body is too large.",
+    426: "This is a WebSocket: open it as one. docs/how-to/reach-an-instance.md has examples.",
 }
 # Sentences about a value are ours or name only what is expected; these types would repeat the input.
 _OWN_WORDS = {

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Path, Query, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from app import auth, schemas
@@ -195,6 +196,14 @@ async def vnc(websocket: WebSocket, instance: str) -> None:
         return _Asked(Access.VNC, Vnc(preserve=query.preserve_session), "vnc", _plain(websocket))
 
     await _open(websocket, instance, asked)
+
+
+@router.get("/{instance}/exec", include_in_schema=False)
+@router.get("/{instance}/port-forward/{port}", include_in_schema=False)
+@router.get("/{instance}/console", include_in_schema=False)
+@router.get("/{instance}/vnc", include_in_schema=False)
+async def not_upgraded() -> Response:
+    raise HTTPException(426, headers={"Upgrade": "websocket"})
 
 
 async def _open(websocket: WebSocket, key: str, asked_of: Callable[[], _Asked]) -> None:

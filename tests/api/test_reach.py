@@ -104,6 +104,15 @@ async def test_what_makes_no_sense(world: tuple[Api, EchoReach], way: str, statu
     assert "perhaps" not in answer.text
 
 
+async def test_who_asks_without_an_upgrade_is_told_so(world: tuple[Api, EchoReach]) -> None:
+    api, _ = world
+    ada = await api.user()
+    for way in ("exec", "port-forward/80", "console", "vnc"):
+        answer = await ada.get(f"/instances/anything/{way}")
+        assert (answer.status_code, answer.json()["code"]) == (426, "upgrade_required")
+        assert answer.headers["upgrade"] == "websocket"
+
+
 async def test_exec_needs_its_protocol(world: tuple[Api, EchoReach]) -> None:
     api, _ = world
     ada = await api.user()
