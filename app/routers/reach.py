@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Path, Query, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -68,6 +68,12 @@ class _Asked:
     check: Check = lambda _data: None
 
 
+def _no_nul(word: str) -> str:
+    if "\0" in word:
+        raise ValueError("a NUL character cannot be part of a command")
+    return word
+
+
 class LogsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -82,7 +88,7 @@ class LogsQuery(BaseModel):
 class ExecQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    command: list[str] = Field(min_length=1, max_length=1000)
+    command: list[Annotated[str, AfterValidator(_no_nul)]] = Field(min_length=1, max_length=1000)
     tty: bool = False
     stdin: bool = False
 
@@ -240,7 +246,7 @@ async def _admitted(state: State, viewer: Viewer, key: str, access: Access) -> t
         raise Unsupported(never)
     why = reach.refusal(access, kind, status)
     if why is not None:
-        raise WrongState(why, details={"current_status": status, "capabilities": reach.open_now(kind, status)})
+        raise WrongState(why, details={"current_status": status, "capabilities": dict(reach.open_now(kind, status))})
     return found, cluster
 
 

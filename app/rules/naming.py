@@ -30,6 +30,7 @@ RESERVED_DISKS = ("root", "cloudinit", "kernel")
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _RESOURCES = {InstanceType.CONTAINER: "pods", InstanceType.VM: "virtualmachines"}
+_TYPES = {plural: instance_type for instance_type, plural in _RESOURCES.items()}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 IMAGE_PATTERN = (
     r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-._a-z0-9]*[a-z0-9])?)*"
@@ -54,8 +55,7 @@ def kubernetes_resource(instance_type: str, name: str) -> str:
 
 def instance_type_of(kubernetes_resource: str) -> InstanceType:
     """The type of the instance that is found there."""
-    plural = kubernetes_resource.partition("/")[0]
-    return next(kind for kind, resource in _RESOURCES.items() if resource == plural)
+    return _TYPES[kubernetes_resource.partition("/")[0]]
 
 
 def instance_name(cluster_name: str, ordinal: int) -> str:

@@ -1,8 +1,10 @@
 """Reaching an instance: the ways there are, which of them is open when, and how a conversation can end. Pure."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from app.models import InstanceStatus, InstanceType
 
@@ -140,7 +142,8 @@ def refusal(access: Access, instance_type: InstanceType, status: str) -> str | N
     return _NOT_NOW.get(seen)
 
 
-def open_now(instance_type: InstanceType, status: str) -> dict[str, bool]:
+@cache
+def open_now(instance_type: InstanceType, status: str) -> Mapping[str, bool]:
     """By name of the access."""
     return {access.value: refusal(access, instance_type, status) is None for access in Access}
 

@@ -16,8 +16,8 @@ _NAME = "metrics-server"
 _SPACE = "kube-system"
 _API = "/apis/metrics.k8s.io/v1beta1"
 _TIMEOUT = 90.0
-# Shorter than metrics-server allows anybody to see: it needs two looks at the kubelet before it answers.
-_RESOLUTION = "10s"
+# Less than its own 60 s: it needs two looks at the kubelet before it answers. It must be more than it waits for one.
+_RESOLUTION = "15s"
 _RULES: list[dict[str, Any]] = [
     {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["pods", "nodes", "namespaces", "configmaps"], "verbs": ["get", "list", "watch"]},

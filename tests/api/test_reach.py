@@ -88,6 +88,7 @@ async def test_one_that_is_being_deleted_is_not_entered(world: tuple[Api, EchoRe
         ("exec", 422),
         ("exec?command=sh&unknown=1", 422),
         ("exec?command=sh&tty=perhaps", 422),
+        ("exec?command=sh&command=%00", 422),
         ("port-forward/0", 422),
         ("port-forward/65536", 422),
         ("port-forward/http", 422),

@@ -29,7 +29,7 @@ def platform(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 async def ada(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody with a container that works as hard as it may, and one that does nothing."""
     async with user(platform, "usage", quota_cpu=8, quota_memory="8Gi") as client:
-        busy = {"image": images.BUSYBOX, "container": {"args": ["sh", "-c", "while :; do :; done"]}}
+        busy = {"image": images.BUSYBOX, "container": {"args": ["sh", "-c", "trap 'exit 0' TERM; while :; do :; done"]}}
         for body in ({"name": "busy", **busy}, {"name": "idle", "image": images.WEB}):
             made = await client.post("/clusters/", params={"wait": 60}, json=body | SIZE)
             assert made.json()["phase"] == "running", made.text
