@@ -41,7 +41,7 @@ async def _running(rig: Rig, kind: InstanceType) -> InstanceSpec:
 
 def target(spec: InstanceSpec, **other: str) -> Target:
     made = Target(spec.instance_type, spec.cluster.cluster_id, spec.instance_id, spec.cluster.namespace, spec.name)
-    return replace(made, **other)
+    return replace(made, **other)  # type: ignore[arg-type]
 
 
 async def said(reach: KubernetesReach, where: Target, way: Way) -> tuple[bytes, Ending]:
