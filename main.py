@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
@@ -153,7 +154,14 @@ class _CannotStart(RuntimeError):
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """uvicorn 0.54 trips over a connection that is closing already, and waits for clients that do not read."""
+    """uvicorn 0.54 trips over a connection that is closing already, waits for clients that do not read, and takes an
+    HTTP answer to a handshake for none.
+    """
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
     def shutdown(self) -> None:
         if not self.writable.is_set():

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from simulator import persistence, world
 from simulator.admin import Admin
@@ -95,6 +96,15 @@ class _Protocol(HttpToolsProtocol):
         cast(dict[str, Any], self.scope)[TRANSPORT] = self.transport
 
 
+class _WebSocket(WebSocketsSansIOProtocol):
+    """uvicorn takes an HTTP answer to a handshake for none, and would complain."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to the caller."""
 
@@ -157,7 +167,7 @@ def _configuration(application: Application, host: str, port: int) -> uvicorn.Co
         host=host,
         port=port,
         http=_Protocol,
-        ws="websockets-sansio",
+        ws=_WebSocket,
         ws_per_message_deflate=False,
         ws_ping_timeout=None,
         lifespan="off",

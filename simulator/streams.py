@@ -26,6 +26,10 @@ from simulator.world import World, has_condition
 EXEC, FORWARD, PLAIN = "v5.channel.k8s.io", "v4.channel.k8s.io", "plain.kubevirt.io"
 STDIN, STATUS, RESIZE, CLOSE = 0, 3, 4, 255
 HTTP_PORT, ECHO_PORT = 80, 7
+_SCREEN_IN_USE = (
+    "Can't connect to websocket (503): websocket: bad handshake: application info: Active VNC connection. "
+    "Request denied."
+)
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -140,7 +144,7 @@ class Streams:
                 machine = self._machine(request)
                 held = self._screens.get(machine.uid)
                 if request.flag("preserveSession") and held is not None and held in self._ends.get(machine.uid, ()):
-                    raise _internal("websocket: bad handshake: Active VNC connection. Request denied.\n")
+                    raise _internal(_SCREEN_IN_USE)
                 _push_aside(self._screens, machine.uid, end)
                 return machine, PLAIN, _screen, end
             case ["portforward", port, *_] if request.kubevirt:

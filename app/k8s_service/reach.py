@@ -22,7 +22,7 @@ from app.kube.kinds import KINDS, POD, POD_METRICS
 from app.kube.streams import Body, StreamClient
 from app.models import InstanceStatus
 from app.rules import reach, units
-from app.rules.reach import Access, Console, Exec, Logs, PortForward, Screenshot, Target, Usage, Way
+from app.rules.reach import Access, Console, Exec, Logs, PortForward, Screenshot, Target, Usage, Vnc, Way
 
 # Somebody waits for the answer.
 _LIMITS = Limits(connect=3.0, read=8.0, total=10.0, attempts=2, patience=10.0, connections=20)
@@ -169,7 +169,7 @@ def _explained(said: str, way: Way | None) -> WrongState | None:
     """KubeVirt answers 500 to what is no failure of its own."""
     if isinstance(way, PortForward) and "dialing VM" in said:
         return WrongState(f"Nothing answers on port {way.port} of the instance. Start what should listen there.")
-    if "Active VNC connection" in said:
+    if isinstance(way, Vnc) and "websocket (503)" in said:
         return WrongState("Its screen is open elsewhere. Close it there, or take it over: preserve_session=false.")
     return None
 

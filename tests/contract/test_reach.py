@@ -1,11 +1,13 @@
 """How logs, commands and ports are refused before any node is asked: the same words from both servers."""
 
+import json
+
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.contract.cluster_api import ClusterApi, Namespace, pod, running
+from tests.contract.cluster_api import ClusterApi, Namespace, is_true, machine, pod, running
 
 
 @pytest.fixture
@@ -59,8 +61,36 @@ def test_what_of_a_log_cannot_be_wanted(cluster_api: ClusterApi, there: str, que
 def test_a_refused_websocket_is_answered_by_http(
     cluster_api: ClusterApi, namespace: Namespace, way: str, protocol: str
 ) -> None:
-    url = cluster_api.url.replace("http", "ws", 1) + f"{namespace.of('pods')}/missing/{way}"
     with pytest.raises(InvalidStatus) as refused:
-        connect(url, subprotocols=[Subprotocol(protocol)], ssl=cluster_api.tls, compression=None, proxy=None)
+        _dial(cluster_api, f"{namespace.of('pods')}/missing/{way}", protocol)
     assert refused.value.response.status_code == 404
     assert b'pods \\"missing\\" not found' in (refused.value.response.body or b"")
+
+
+@pytest.mark.parametrize("way", ["console", "vnc", "portforward/80/tcp"])
+def test_ways_into_a_machine(with_kubevirt: ClusterApi, namespace: Namespace, way: str) -> None:
+    """Source: kubevirt pkg/virt-api/rest/{console,vnc,portforward,dialers}.go at v1.9.0."""
+    base = f"/apis/subresources.kubevirt.io/v1/namespaces/{namespace.name}/virtualmachineinstances/vm"
+
+    def refused() -> tuple[int, str]:
+        with pytest.raises(InvalidStatus) as error:
+            _dial(with_kubevirt, f"{base}/{way}", "plain.kubevirt.io")
+        body = json.loads(error.value.response.body or b"{}")
+        return error.value.response.status_code, body["message"]
+
+    assert refused() == (404, 'virtualmachineinstance.kubevirt.io "vm" not found')
+    with_kubevirt.post(namespace.machines(), machine("vm", "Always")).ok(201)
+    path = namespace.machines("vm", "virtualmachineinstances")
+    with_kubevirt.until(path, lambda obj: (obj.get("status") or {}).get("phase") == "Running")
+    with _dial(with_kubevirt, f"{base}/{way}", "plain.kubevirt.io") as connection:
+        assert connection.subprotocol == "plain.kubevirt.io"
+    with_kubevirt.call("PUT", f"{base}/pause").ok(200)
+    with_kubevirt.until(path, lambda obj: is_true(obj, "Paused"))
+    if way.startswith("portforward"):
+        conflict = 'Operation cannot be fulfilled on virtualmachineinstance.kubevirt.io "vm": VMI is paused'
+        assert refused() == (409, conflict)
+
+
+def _dial(api: ClusterApi, path: str, protocol: str) -> ClientConnection:
+    url = api.url.replace("http", "ws", 1) + path
+    return connect(url, subprotocols=[Subprotocol(protocol)], ssl=api.tls, compression=None, proxy=None)
