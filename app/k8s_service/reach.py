@@ -92,6 +92,8 @@ class KubernetesReach:
         if why is not None:
             raise WrongState(why, details={"current_status": status})
         door = driver.door(wanted, objects)
+        if door is None and POD.name not in objects:
+            raise WrongState("Nothing of it runs at this moment, so there is no log. Try again when it runs.")
         if door is None:
             raise Unsupported("It keeps no log of its serial console. Open the console itself to see what it says.")
         return door
