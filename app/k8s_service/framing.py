@@ -6,14 +6,14 @@ from app.instance_types.values import Door
 from app.k8s_service.errors import answered
 from app.kube.errors import Unreachable
 from app.kube.streams import KubeSocket
-from app.rules.reach import ENDED, LOST, Ending
+from app.rules.reach import ENDED, LOST, UNSAID, Ending
 
 _STATUS_CHANNEL = 3
 _REFUSED = "connection refused"
 
 
 class Plain:
-    """Bytes as they are."""
+    """Bytes as they are. KubeVirt hangs up without a farewell, whatever the reason was."""
 
     def __init__(self, socket: KubeSocket) -> None:
         self._socket = socket
@@ -34,7 +34,7 @@ class Plain:
         await self._socket.close()
 
     def _end(self) -> Ending:
-        return LOST if self._socket.broken else ENDED
+        return UNSAID if self._socket.broken else ENDED
 
 
 class Channels(Plain):
@@ -84,6 +84,9 @@ class Port(Plain):
 
     async def send(self, data: bytes) -> None:
         await super().send(b"\0" + data)
+
+    def _end(self) -> Ending:
+        return LOST if self._socket.broken else ENDED
 
     def _refused(self) -> Ending:
         if _REFUSED in self._said:

@@ -95,6 +95,7 @@ class Ending:
 
 
 ENDED = Ending(1000, "ended", "It came to its end.")
+UNSAID = Ending(1000, "ended", "It ended. KubeVirt does not say whether the guest or the connection did.")
 DISCONNECTED = Ending(1000, "disconnected", "The client went away.")
 GOING_AWAY = Ending(1001, "shutdown", "This CMP process is ending: connect again.")
 NOT_BINARY = Ending(1003, "bad_data", "Only binary messages are taken here.")
