@@ -13,17 +13,20 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from app import migrations, telemetry, worker
 from app.database import Database, Session, SqliteInUse
 from app.errors import CmpError
-from app.k8s_service import BadTarget, KubeTarget
+from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
     clusters,
     events,
@@ -36,12 +39,14 @@ from app.routers import (
     operations,
     policy,
     problems,
+    reach,
     users,
 )
 from app.routers.deps import State
 from app.services import users as user_service
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
+from app.services.streams import Streams
 from app.settings import Settings
 from app.store import platform
 
@@ -74,8 +79,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     database = Database(settings.database(), pool_size=settings.database_pool)
-    app.state.cmp = State(settings, database, Broadcaster(database), Catalogue(database))
-    for noun in _NOUNS:
+    broadcaster = Broadcaster(database)
+    streams = _streams(settings, database, broadcaster)
+    app.state.cmp = State(settings, database, broadcaster, Catalogue(database), streams)
+    for noun in (*_NOUNS, reach):
         app.include_router(noun.router, prefix=_API)
     app.include_router(health.router)
     problems.install(app)
@@ -107,13 +114,17 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         state.sealer = worker.sealer_of(settings)
         await state.broadcaster.open()
         await stack.enter_async_context(_task(state.broadcaster.run()))
+        stack.push_async_callback(state.streams.close)
         if settings.worker == "embedded":
-            target = await stack.enter_async_context(_kubernetes(settings))
+            kubernetes = await stack.enter_async_context(_kubernetes(settings))
             reconciler = await stack.enter_async_context(
-                worker.running(settings, state.database, target, state.sealer, on_commit=state.broadcaster.wake)
+                worker.running(settings, state.database, kubernetes, state.sealer, on_commit=state.broadcaster.wake)
             )
             state.nudge = reconciler.nudge
             state.kubernetes = reconciler.kubernetes
+            state.reach = await stack.enter_async_context(_reach(state, kubernetes))
+        elif (workers := _target_of_the_workers(settings)) is not None:
+            state.reach = await stack.enter_async_context(_reach(state, workers))
         yield
 
 
@@ -130,12 +141,19 @@ async def serve(settings: Settings) -> None:
             server_header=False,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=75,
+            ws=_WebSocket,
+            ws_max_size=settings.max_body_bytes,
+            ws_per_message_deflate=False,
+            ws_ping_interval=settings.stream_ping_seconds,
+            # Who reads slowly answers slowly: a connection that is dead ends by TCP's own rules or for being idle.
+            ws_ping_timeout=None,
         )
     )
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         app.state.cmp.broadcaster.end()
+        app.state.cmp.streams.end()
         server.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -160,6 +178,26 @@ class _CannotStart(RuntimeError):
     pass
 
 
+class _WebSocket(WebSocketsSansIOProtocol):
+    """uvicorn 0.54 trips over a connection that is closing already, waits for clients that do not read, and takes an
+    HTTP answer to a handshake for none.
+    """
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
+
+    def shutdown(self) -> None:
+        if not self.writable.is_set():
+            self.transport.abort()
+            return
+        try:
+            super().shutdown()
+        except InvalidState:
+            self.transport.close()
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to `serve`, so that what is open is closed in order."""
 
@@ -171,6 +209,37 @@ class _Server(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
+
+
+def _streams(settings: Settings, database: Database, broadcaster: Broadcaster) -> Streams:
+    return Streams(
+        database,
+        most=settings.streams_per_process,
+        most_of_account=settings.streams_per_account,
+        idle_seconds=settings.stream_idle_seconds,
+        lifetime_seconds=settings.stream_lifetime_seconds,
+        on_commit=broadcaster.wake,
+    )
+
+
+def _target_of_the_workers(settings: Settings) -> KubeTarget | None:
+    """The Kubernetes that workers of their own use, if this process is told of it too."""
+    try:
+        return worker.target_of(settings)
+    except BadTarget as error:
+        log.warning("instances.cannot_be_reached", why=str(error))
+        return None
+
+
+@asynccontextmanager
+async def _reach(state: State, target: KubeTarget) -> AsyncIterator[KubernetesReach]:
+    async with state.database.transaction() as session:
+        installation_id = (await platform.ensure(session)).installation_id
+    reached = await KubernetesReach.connect(target, installation_id=str(installation_id), version=telemetry.VERSION)
+    try:
+        yield reached
+    finally:
+        await reached.close()
 
 
 async def _first_start(state: State) -> None:

@@ -11,6 +11,7 @@ CmpError
 │   ├── Stale          changed since it was read (If-Match)
 │   ├── KeyReused      an Idempotency-Key came with another request
 │   └── Unsupported    not in this installation, or not by this kind of instance
+├── TooMany            as many at a time as there may be
 ├── QuotaExceeded      does not fit; `details` says requested, used, limit, remaining
 └── Unavailable        a part we stand on does not answer; try again
 """
@@ -70,6 +71,10 @@ class KeyReused(Conflict):
 
 class Unsupported(Conflict):
     code = "unsupported"
+
+
+class TooMany(CmpError):
+    code = "too_many"
 
 
 class QuotaExceeded(CmpError):

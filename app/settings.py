@@ -70,6 +70,20 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
     max_wait_seconds: int = Field(300, ge=1, le=3600, description="Longest `wait` that a request may ask for.")
+    streams_per_process: int = Field(
+        500, ge=1, description="Streams to instances (logs, exec, ports, consoles) that one API process has open."
+    )
+    streams_per_account: int = Field(50, ge=1, description="Of those, how many may belong to one account.")
+    stream_idle_seconds: float = Field(
+        900.0, gt=0, description="How long a stream may be silent in both directions; does not hold for logs."
+    )
+    stream_lifetime_seconds: float = Field(28_800.0, gt=0, description="How long a stream may be open.")
+    stream_ping_seconds: float = Field(
+        20.0,
+        gt=0,
+        le=3600,
+        description="How often an open WebSocket is pinged, so that no proxy takes it for dead.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."

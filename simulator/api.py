@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import orjson
 
 from simulator import deletes, discovery, openapi, present, reads
-from simulator.errors import StatusError, failure, no_such_resource, not_found, success
+from simulator.errors import StatusError, bad_request, failure, no_such_resource, not_found, success
 from simulator.kubevirt_subresources import KubevirtSubresources
 from simulator.pod_subresources import PodSubresources
 from simulator.request import Request
-from simulator.resources import ACCESS_REVIEWS, NAMESPACES, PODS
+from simulator.resources import ACCESS_REVIEWS, NAMESPACES, PODS, VIRTUAL_MACHINE_INSTANCES
 from simulator.world import World
 from simulator.writes import Written
 
@@ -54,7 +54,7 @@ class Api:
             return self._review(request)
         if request.kubevirt:
             return self._kubevirt_verb(request)
-        if request.resource is PODS and request.subresource in ("log", "eviction", "binding"):
+        if request.resource is PODS and request.subresource in ("log", "eviction", "binding", "exec", "portforward"):
             return self._pod_verb(request)
         if request.subresource and request.subresource not in request.resource.subresources:
             raise no_such_resource()
@@ -105,6 +105,8 @@ class Api:
     def _kubevirt_verb(self, request: Request) -> Reply:
         if request.method == "PUT":
             return Reply(self._kubevirt.put(request), b"")
+        if request.subresource == "vnc/screenshot" and request.resource is VIRTUAL_MACHINE_INSTANCES:
+            return Reply(200, self._kubevirt.screenshot(request), "image/png")
         return _json(200, self._kubevirt.get(request))
 
     def _pod_verb(self, request: Request) -> Reply:
@@ -115,6 +117,9 @@ class Api:
                 return _json(201, self._pods.evict(request))
             case ("binding", "POST"):
                 return _json(201, self._pods.bind(request))
+            case ("exec" | "portforward", _):
+                self._pods.named(request)
+                raise bad_request("Upgrade request required")
             case _:
                 raise _method_not_allowed()
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from simulator import persistence, world
 from simulator.admin import Admin
@@ -27,6 +28,7 @@ from simulator.resources import KUBEVIRTS, NAMESPACES
 from simulator.scheduler import Scheduler
 from simulator.server import TRANSPORT, Application
 from simulator.settings import Settings
+from simulator.streams import Streams
 from simulator.virtual_machine_instances import VirtualMachineInstances
 from simulator.virtual_machines import VirtualMachines
 from simulator.watch import Watches
@@ -76,6 +78,7 @@ async def serve(
         yield Simulator(url, made, cluster.faults, cluster.journal, cluster.nodes, cluster.watches)
     finally:
         cluster.watches.close_all()
+        cluster.streams.close_all()
         server.should_exit = True
         await serving
         for task in tasks:
@@ -91,6 +94,15 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         cast(dict[str, Any], self.scope)[TRANSPORT] = self.transport
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """uvicorn takes an HTTP answer to a handshake for none, and would complain."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
 
 
 class _Server(uvicorn.Server):
@@ -126,8 +138,11 @@ class _Cluster:
         self.faults, self.journal = Faults(), Journal(made.settings.journal_kept)
         self.watches = Watches(made.store, made.settings)
         admin = Admin(made, self.faults, self.journal, self.nodes, self.watches, pods)
-        answers = Api(made, pods, KubevirtSubresources(made))
-        self.application = Application(made, answers, self.watches, self.faults, self.journal, admin)
+        self.streams = Streams(made)
+        answers = Api(made, pods, KubevirtSubresources(made, self.streams))
+        self.application = Application(
+            made, answers, self.watches, self.faults, self.journal, admin, pods, self.streams
+        )
 
     def begin(self, state: Path | None) -> None:
         """Load what was saved, make what a cluster always has, and take up what was under way."""
@@ -152,7 +167,9 @@ def _configuration(application: Application, host: str, port: int) -> uvicorn.Co
         host=host,
         port=port,
         http=_Protocol,
-        ws="none",
+        ws=_WebSocket,
+        ws_per_message_deflate=False,
+        ws_ping_timeout=None,
         lifespan="off",
         log_level="warning",
         access_log=False,

@@ -4,6 +4,14 @@ from simulator.nodes import VERSION
 from simulator.resources import KUBEVIRT_SUBRESOURCE_GROUP, KUBEVIRT_SUBRESOURCES, RESOURCES, Resource
 from simulator.types import Json
 
+_SUBRESOURCE_VERBS = {
+    "log": ["get"],
+    "eviction": ["create"],
+    "binding": ["create"],
+    "finalize": ["update"],
+    "exec": ["create", "get"],
+    "portforward": ["create", "get"],
+}
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -79,7 +87,7 @@ def _resource_list(group: str, made: str) -> Json:
 
 
 def _verbs(subresource: str) -> list[str]:
-    return ["get"] if subresource == "guestosinfo" else ["update"]
+    return ["get"] if subresource in ("guestosinfo", "console", "vnc", "portforward") else ["update"]
 
 
 def _entry(resource: Resource) -> Json:
@@ -98,15 +106,18 @@ def _entry(resource: Resource) -> Json:
 
 
 def _subresource_entry(resource: Resource, name: str) -> Json:
-    kinds = {"eviction": ("policy", "v1", "Eviction"), "binding": ("", "v1", "Binding")}
+    kinds = {
+        "eviction": ("policy", "v1", "Eviction"),
+        "binding": ("", "v1", "Binding"),
+        "exec": ("", "v1", "PodExecOptions"),
+        "portforward": ("", "v1", "PodPortForwardOptions"),
+    }
     entry: Json = {
         "name": f"{resource.plural}/{name}",
         "singularName": "",
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": {"log": ["get"], "eviction": ["create"], "binding": ["create"], "finalize": ["update"]}.get(
-            name, ["get", "patch", "update"]
-        ),
+        "verbs": _SUBRESOURCE_VERBS.get(name, ["get", "patch", "update"]),
     }
     if name in kinds:
         entry["group"], entry["version"], entry["kind"] = kinds[name]

@@ -9,6 +9,7 @@ from simulator.errors import StatusError, bad_request, conflict, no_such_resourc
 from simulator.request import Request
 from simulator.resources import VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from simulator.store import Stored
+from simulator.streams import Streams
 from simulator.types import Json
 from simulator.virtual_machine_instances import grace_of, set_paused
 from simulator.virtual_machines import run_strategy
@@ -19,8 +20,9 @@ FINAL = ("Succeeded", "Failed")
 
 
 class KubevirtSubresources:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, streams: Streams) -> None:
         self._world = world
+        self._streams = streams
         self._machine_verbs: dict[str, Callable[[Stored, Json, bool], None]] = {
             "start": self._start,
             "stop": self._stop,
@@ -53,6 +55,10 @@ class KubevirtSubresources:
         if found is None or not has_condition(found.obj, "AgentConnected"):
             raise StatusError(500, "InternalError", "VMI does not have guest agent connected")
         return {"guestAgentVersion": "9.0", "hostname": found.key[1], "os": {"name": "Simulated", "id": "simulated"}}
+
+    def screenshot(self, request: Request) -> bytes:
+        """PNG."""
+        return self._streams.picture(request)
 
     def _find(self, request: Request) -> Stored:
         resource = request.target

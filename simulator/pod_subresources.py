@@ -1,9 +1,13 @@
 """Subresources of Pods that are neither spec nor status: log, eviction, binding."""
 
+import time
+from collections.abc import Callable
+
 import orjson
 
+from simulator.clock import stamp
 from simulator.deletes import Deletes, options_of
-from simulator.errors import StatusError, bad_request, conflict, not_found
+from simulator.errors import StatusError, bad_request, cause, conflict, invalid, not_found
 from simulator.request import Request
 from simulator.resources import PODS
 from simulator.scheduler import Scheduler
@@ -20,19 +24,53 @@ class PodSubresources:
 
     def log(self, request: Request) -> str:
         """What the container said: a few lines that name it."""
+        pod, status = self._spoken(request)
+        lines = self._lines(pod, status, request)
+        return "".join(f"{line}\n" for line in lines)
+
+    def follow(self, request: Request) -> tuple[Stored, Callable[[], list[str]]]:
+        """The Pod, and what it has said up to now: one more line each second."""
+        pod, status = self._spoken(request)
+        began, already = time.monotonic(), self._lines(pod, status, request)
+
+        def lines() -> list[str]:
+            more = range(4, 4 + int(time.monotonic() - began))
+            return already + [_line(pod, status, number, request) for number in more]
+
+        return pod, lines
+
+    def named(self, request: Request) -> tuple[Stored, str]:
+        """The Pod and the name of the container that is meant."""
         pod = self._find(request)
-        names = [container["name"] for container in pod.obj["spec"]["containers"]]
+        spec = pod.obj["spec"]
+        names = [container["name"] for container in (*spec["containers"], *(spec.get("initContainers") or ()))]
         name = request.query.get("container") or names[0]
         if name not in names:
             raise bad_request(f"container {name} is not valid for pod {pod.key[1]}")
+        return pod, name
+
+    def _spoken(self, request: Request) -> tuple[Stored, Json]:
+        """The Pod and the status of the container that is meant."""
+        pod, name = self.named(request)
+        _check_options(request)
+        names = [container["name"] for container in pod.obj["spec"]["containers"]]
         statuses = {status["name"]: status for status in pod.obj["status"].get("containerStatuses") or ()}
-        waiting = (statuses.get(name) or {"state": {"waiting": {}}})["state"].get("waiting")
-        if waiting is not None:
+        if name not in statuses and name != names[0] and statuses:
+            return pod, {"name": name, "restartCount": 0}  # a helper beside the others
+        status = statuses.get(name) or {"name": name, "state": {"waiting": {}}}
+        waiting = status["state"].get("waiting")
+        ended = request.flag("previous") and (status.get("lastState") or {}).get("terminated")
+        if request.flag("previous") and not ended:
+            raise bad_request(f'previous terminated container "{name}" in pod "{pod.key[1]}" not found')
+        if waiting is not None and not ended and not (status.get("lastState") or {}).get("terminated"):
             why = waiting.get("reason", "ContainerCreating")
             raise bad_request(f'container "{name}" in pod "{pod.key[1]}" is waiting to start: {why}')
-        lines = [f"{pod.key[1]} {name}: line {number}" for number in range(1, 4)]
+        return pod, status
+
+    def _lines(self, pod: Stored, status: Json, request: Request) -> list[str]:
+        lines = [_line(pod, status, number, request) for number in range(1, 4)]
         tail = request.number("tailLines")
-        return "".join(f"{line}\n" for line in (lines[-tail:] if tail else lines))
+        return lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
 
     def evict(self, request: Request) -> Json:
         pod = self._find(request)
@@ -78,3 +116,24 @@ class PodSubresources:
         if pod is None:
             raise not_found("", "pods", request.name)
         return pod
+
+
+def _check_options(request: Request) -> None:
+    found = []
+    tail, since = request.number("tailLines"), request.number("sinceSeconds")
+    if tail is not None and tail < 0:
+        found.append(
+            cause("FieldValueInvalid", f"Invalid value: {tail}: must be greater than or equal to 0", "tailLines")
+        )
+    if since is not None and since < 1:
+        found.append(cause("FieldValueInvalid", f"Invalid value: {since}: must be greater than 0", "sinceSeconds"))
+    if since is not None and "sinceTime" in request.query:
+        why = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
+        found.append(cause("FieldValueForbidden", why, "[]"))
+    if found:
+        raise invalid("", "PodLogOptions", request.name, found)
+
+
+def _line(pod: Stored, status: Json, number: int, request: Request) -> str:
+    said = f"{pod.key[1]} {status['name']}: line {number}"
+    return f"{stamp()} {said}" if request.flag("timestamps") else said

@@ -3,7 +3,7 @@
 Parses the path and the query the way a Kubernetes API server does; decides nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -33,6 +33,8 @@ class Request:
     subresource: str = ""
     kubevirt: bool = False
     """The path is below subresources.kubevirt.io."""
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    """The query as it was sent, where names may come more than once."""
 
     @property
     def target(self) -> Resource:
@@ -78,6 +80,9 @@ class Request:
     def flag(self, name: str) -> bool:
         return self.query.get(name, "").lower() in ("1", "true", "t")
 
+    def every(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
     def number(self, name: str) -> int | None:
         text = self.query.get(name)
         if text is None or text == "":
@@ -115,8 +120,8 @@ class Request:
 
 
 def parse(method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> Request:
-    options = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
-    request = Request(method, path, options, dict(headers))
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+    request = Request(method, path, dict(pairs), dict(headers), pairs=pairs)
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         _locate(request, "", parts[1], parts[2:])
@@ -138,7 +143,8 @@ def _locate(request: Request, group: str, version: str, parts: list[str]) -> Non
     if not parts:
         return
     resource = BY_PLURAL.get((group, version, parts[0]))
-    if resource is None or len(parts) > 3:
+    deep = request.kubevirt and parts[2:3] in (["portforward"], ["vnc"])
+    if resource is None or (len(parts) > 3 and not deep):
         return
     if len(parts) > 1 and resource.namespaced and not request.namespace:
         return
@@ -146,7 +152,7 @@ def _locate(request: Request, group: str, version: str, parts: list[str]) -> Non
         return
     request.resource = resource
     request.name = parts[1] if len(parts) > 1 else ""
-    request.subresource = parts[2] if len(parts) > 2 else ""
+    request.subresource = "/".join(parts[2:])
     request.verb = _verb(request)
 
 

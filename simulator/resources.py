@@ -61,7 +61,8 @@ NAMESPACES = Resource(
 )  # fmt: skip
 PODS = Resource(
     "", "v1", "pods", "Pod", True, ("po",), ("all",), has_generation=True, returns_deleted=True,
-    subresources=("status", "log", "eviction", "binding", "ephemeralcontainers", "resize"), field_selectors=POD_FIELDS,
+    subresources=("status", "log", "eviction", "binding", "ephemeralcontainers", "resize", "exec", "portforward"),
+    field_selectors=POD_FIELDS,
 )  # fmt: skip
 SERVICES = Resource("", "v1", "services", "Service", True, ("svc",), ("all",), ("status",), returns_deleted=True)
 SECRETS = Resource("", "v1", "secrets", "Secret", field_selectors=("type",))
@@ -107,6 +108,15 @@ BY_PLURAL = {(resource.group, resource.version, resource.plural): resource for r
 
 KUBEVIRT_SUBRESOURCES = {
     "virtualmachines": ("start", "stop", "restart"),
-    "virtualmachineinstances": ("pause", "unpause", "softreboot", "reset", "guestosinfo"),
+    "virtualmachineinstances": (
+        "pause",
+        "unpause",
+        "softreboot",
+        "reset",
+        "guestosinfo",
+        "console",
+        "vnc",
+        "portforward",
+    ),
 }
 KUBEVIRT_SUBRESOURCE_GROUP = ("subresources.kubevirt.io", "v1")

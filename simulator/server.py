@@ -11,14 +11,16 @@ from typing import Any
 
 import orjson
 
-from simulator import api, faults, present, reads, watch
+from simulator import api, faults, present, reads, streams, watch
 from simulator import request as requests
 from simulator.admin import Admin
 from simulator.api import Api, Reply
-from simulator.errors import StatusError
+from simulator.errors import StatusError, no_such_resource
 from simulator.faults import Faults, Rule
 from simulator.journal import Entry, Journal
+from simulator.pod_subresources import PodSubresources
 from simulator.request import Request
+from simulator.resources import PODS
 from simulator.store import Stored
 from simulator.watch import Watches
 from simulator.world import World
@@ -32,7 +34,15 @@ TRANSPORT = "simulator.transport"
 
 class Application:
     def __init__(
-        self, world: World, answers: Api, watches: Watches, rules: Faults, journal: Journal, admin: Admin
+        self,
+        world: World,
+        answers: Api,
+        watches: Watches,
+        rules: Faults,
+        journal: Journal,
+        admin: Admin,
+        pods: PodSubresources,
+        talks: streams.Streams,
     ) -> None:
         self._world = world
         self._api = answers
@@ -40,8 +50,13 @@ class Application:
         self._faults = rules
         self._journal = journal
         self._admin = admin
+        self._pods = pods
+        self._streams = talks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send)
+            return
         if scope["type"] != "http":
             return
         request = requests.parse(scope["method"], scope["path"], scope["query_string"], scope["headers"])
@@ -60,6 +75,9 @@ class Application:
         if request.verb == "watch" and request.resource is not None:
             await self._watch(scope, receive, send, request, rule)
             return
+        if request.resource is PODS and request.subresource == "log" and request.flag("follow"):
+            await self._follow(receive, send, request)
+            return
         reply = self._stale(request, rule) or self._api.answer(request)
         if entry is not None:
             entry.applied = reply.status < 300
@@ -68,6 +86,36 @@ class Application:
         if entry is not None:
             entry.status = reply.status
         await _reply(send, reply)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = requests.parse("GET", scope["path"], scope["query_string"], scope["headers"])
+        rule = self._faults.hit(request) if self._faults else None
+        try:
+            if rule is not None and rule.kind in faults.ANSWERS:
+                raise faults.answer(rule)
+            if rule is not None and rule.kind == "slow":
+                await asyncio.sleep(rule.seconds)
+            if request.resource is None:
+                raise no_such_resource()
+            await self._streams.serve(request, scope["subprotocols"], receive, send)
+        except StatusError as error:
+            await _reply(_denying(send), api.refusal(error))
+
+    async def _follow(self, receive: Receive, send: Send, request: Request) -> None:
+        try:
+            pod, lines = self._pods.follow(request)
+        except StatusError as error:
+            await _reply(send, api.refusal(error))
+            return
+        await _start(send, 200, "text/plain")
+        with self._streams.until_gone(pod) as gone:
+            left = asyncio.create_task(_set_when_gone(receive, gone))
+            try:
+                async for text in streams.followed(lines, gone):
+                    await send({"type": "http.response.body", "body": text, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+            finally:
+                left.cancel()
 
     def _note(self, request: Request) -> Entry:
         resource = request.resource
@@ -239,6 +287,20 @@ async def _gone(receive: Receive) -> None:
 async def _close_when_gone(receive: Receive, watcher: watch.Watcher) -> None:
     await _gone(receive)
     watcher.close()
+
+
+async def _set_when_gone(receive: Receive, gone: asyncio.Event) -> None:
+    await _gone(receive)
+    gone.set()
+
+
+def _denying(send: Send) -> Send:
+    """A refused WebSocket is answered as plain HTTP."""
+
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return sending
 
 
 async def _start(send: Send, status: int, content_type: str, headers: dict[str, str] | None = None) -> None:

@@ -253,6 +253,7 @@ def _launcher_pod(stored: Stored) -> Json:
         },
         "spec": {
             "containers": [compute, *disks],
+            **_console_log(spec),
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": grace_of(stored) + 30,
             "automountServiceAccountToken": False,
@@ -260,6 +261,15 @@ def _launcher_pod(stored: Stored) -> Json:
             "nodeSelector": {"kubevirt.io/schedulable": "true", **(spec.get("nodeSelector") or {})},
         },
     }
+
+
+def _console_log(spec: Json) -> Json:
+    """What reads the serial console into a log, unless the machine wants none."""
+    devices = (spec.get("domain") or {}).get("devices") or {}
+    if devices.get("autoattachSerialConsole") is False or devices.get("logSerialConsole") is False:
+        return {}
+    image = "kubevirt/virt-launcher:v1.9.0"
+    return {"initContainers": [{"name": "guest-console-log", "image": image, "restartPolicy": "Always"}]}
 
 
 def _needs(spec: Json) -> Json:

@@ -26,6 +26,7 @@ def main() -> int:
             print(build.build())
             if arguments.more == "node":
                 print(build.build(build.NODE))
+                print(build.build(build.METRICS))
             return 0
         if arguments.word == "status":
             return _status(build.CONTROL_PLANE) | _status(build.NODE)

@@ -68,6 +68,7 @@ def _kubernetes(name: str) -> Binary:
 
 
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_METRICS = "sigs.k8s.io/metrics-server"
 _PLUGINS = "github.com/containernetworking/plugins"
 
 
@@ -108,6 +109,11 @@ NODE = Suite(
         Binary("pause", "images", None, "./pause"),
         Binary("web", "images", None, "./web"),
     ),
+)
+METRICS = Suite(
+    "metrics-server",
+    "python -m testbed build node",
+    (Binary("metrics-server", "metrics", _METRICS, f"{_METRICS}/cmd/metrics-server"),),
 )
 BINARIES = CONTROL_PLANE.binaries
 FILES = CONTROL_PLANE.files

@@ -6,11 +6,12 @@ Stopped means that there is no Pod. Suspended means that a node agent froze its 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from app.instance_types import container_manifest, objects, reading
+from app.instance_types import container_manifest, doors, objects, reading
 from app.instance_types.values import (
     FROZEN,
     UNSUSPENDABLE,
     ClusterRef,
+    Door,
     InstanceSpec,
     KubeCall,
     Object,
@@ -20,6 +21,7 @@ from app.instance_types.values import (
     instance_labels,
 )
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason
+from app.rules.reach import Logs, Screenshot, Way
 
 KIND = "Pod"
 SUSPENDED = "cmp.io/Suspended"
@@ -48,6 +50,7 @@ class Container:
         )
     }  # fmt: skip
     kept_when_stopped = False
+    reached: tuple[str, ...] = (KIND,)
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         """requests = limits, so that what is sold is what is reserved; defaults that an image running as root survives.
@@ -101,6 +104,9 @@ class Container:
             return (delete,)
         # Frozen processes cannot handle SIGTERM.
         return (_freeze(spec, observed.uid, None), delete)
+
+    def door(self, wanted: Way | Logs | Screenshot, objects: Mapping[str, Object]) -> Door | None:
+        return doors.of_container(wanted, objects)
 
 
 def _unsuspendable(spec: InstanceSpec) -> dict[str, str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason, Wanted
+from app.rules.reach import Logs, Screenshot, Way
 
 FIELD_MANAGER = "cmp"
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -118,13 +119,33 @@ class KubeCall:
     repeatable: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A subresource to read or, with a protocol, to open as a WebSocket.
+
+    Framing: `channels`, each message begins with its channel's number; `port`, the same for one TCP connection, data
+    and errors; `plain`, bytes.
+    """
+
+    kind: str
+    name: str
+    subresource: str
+    params: tuple[tuple[str, str], ...] = ()
+    protocol: str = ""
+    framing: Literal["channels", "port", "plain"] = "plain"
+
+
 class InstanceDriver(Protocol):
-    """What an instance type answers. `watches` names the kinds it reads and which fields of them."""
+    """What an instance type answers. `watches` names the kinds it reads and which fields of them.
+
+    `reached`: the kinds that `door` looks at and that tell whether an instance runs, its own first.
+    """
 
     instance_type: InstanceType
     kind: str
     watches: Mapping[str, tuple[str, ...]]
     kept_when_stopped: bool
+    reached: tuple[str, ...]
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]: ...
 
@@ -145,6 +166,10 @@ class InstanceDriver(Protocol):
         ...
 
     def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]: ...
+
+    def door(self, wanted: Way | Logs | Screenshot, objects: Mapping[str, Object]) -> Door | None:
+        """None where that way is not there; `objects` by kind, none where the instance has none."""
+        ...
 
 
 def cluster_labels(cluster: ClusterRef) -> dict[str, str]:

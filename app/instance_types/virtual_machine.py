@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.instance_types import reading
+from app.instance_types import doors, reading
 from app.instance_types.values import (
     ClusterRef,
+    Door,
     InstanceSpec,
     KubeCall,
     Object,
@@ -22,6 +23,7 @@ from app.instance_types.values import (
     memory_quantity,
 )
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason, Wanted
+from app.rules.reach import Logs, Screenshot, Way
 
 KIND = "VirtualMachine"
 RUNNING_KIND = "VirtualMachineInstance"
@@ -46,6 +48,7 @@ class VirtualMachine:
         LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
     }  # fmt: skip
     kept_when_stopped = True
+    reached: tuple[str, ...] = (KIND, RUNNING_KIND, LAUNCHER_KIND)
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         """Sockets, because only they and memory can be changed while it runs; the exact CPU share as a request,
@@ -113,6 +116,9 @@ class VirtualMachine:
             return ()
         delete = KubeCall("delete", KIND, spec.name, uid=observed.uid, missing_ok=True)
         return (*_awake(spec, observed), delete)
+
+    def door(self, wanted: Way | Logs | Screenshot, objects: Mapping[str, Object]) -> Door | None:
+        return doors.of_virtual_machine(wanted, objects)
 
     def _apply(self, spec: InstanceSpec, wanted: Wanted) -> KubeCall:
         return KubeCall("apply", KIND, spec.name, body=self.manifest(replace(spec, wanted=wanted)))

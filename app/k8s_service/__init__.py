@@ -6,6 +6,7 @@
 from app.instance_types.values import ClusterRef, InstanceDriver, InstanceSpec, Observed
 from app.k8s_service.errors import ForeignNamespace, ForeignObject, NamespaceTerminating, Raced, Refused
 from app.k8s_service.observation import ClusterObservation, NamespaceState, OwnedNamespace, OwnedObject
+from app.k8s_service.reach import KubernetesReach
 from app.k8s_service.service import INSTANCE_TYPES, KubernetesService
 from app.kube.cache import Timing
 from app.kube.client import Limits
@@ -22,6 +23,7 @@ __all__ = [
     "InstanceDriver",
     "InstanceSpec",
     "KubeTarget",
+    "KubernetesReach",
     "KubernetesService",
     "Limits",
     "NamespaceState",

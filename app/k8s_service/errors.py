@@ -1,8 +1,10 @@
 """What Kubernetes can answer to us, in CMP's own words, and how its refusals become them."""
 
-from app.errors import CmpError, Unavailable
+from app.errors import CmpError, Unavailable, Unsupported, WrongState
 from app.kube.errors import KubeError, Refusal, Unreachable
 from app.models import Reason
+
+_SILENT = "Kubernetes, or the instance's node, does not answer. Try again."
 
 
 class ForeignNamespace(CmpError):
@@ -56,6 +58,18 @@ def translated(error: KubeError) -> CmpError:
     if error.code >= 500 or error.code == 429:
         return _unavailable(str(error), 2.0)
     return Refused(Reason.REJECTED, error.message)
+
+
+def answered(error: KubeError) -> CmpError:
+    """The same failure for somebody who waits to reach an instance. What Kubernetes says of that instance is theirs."""
+    if not isinstance(error, Refusal):
+        return Unavailable(_SILENT, internal=str(error))
+    if error.code == 403:
+        words = "CMP may not do this in its Kubernetes cluster. Give an administrator the request id."
+        return Unsupported(words, internal=str(error))
+    if error.code in (400, 404, 409, 410, 422):
+        return WrongState(f"It cannot be reached now. Kubernetes says: {error.message[:500]}")
+    return Unavailable(_SILENT, internal=str(error))
 
 
 def account_missing(error: Refusal) -> bool:

@@ -85,6 +85,11 @@ class KubeClient:
         return cls(credentials, version=version, observe_call=observe_call, limits=limits)
 
     @property
+    def credentials(self) -> Credentials:
+        """For whoever speaks to the same server on connections of its own."""
+        return self._credentials
+
+    @property
     def description(self) -> str:
         return self._credentials.description
 

@@ -48,6 +48,7 @@ LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 SECRET = Kind("Secret", "", "v1", "secrets")
 SERVICE = Kind("Service", "", "v1", "services")
 CLAIM = Kind("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims")
+POD_METRICS = Kind("PodMetrics", "metrics.k8s.io", "v1beta1", "pods")
 VIRTUAL_MACHINE = Kind(
     "VirtualMachine", "kubevirt.io", "v1", "virtualmachines", subresource_group="subresources.kubevirt.io"
 )

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
 
 from app import auth, telemetry
 from app.database import Database, Session
@@ -23,6 +24,7 @@ from app.rules.access import Viewer
 from app.rules.sealing import Sealer
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
+from app.services.streams import Reach, Streams
 from app.settings import Settings
 from app.store import idempotency
 from app.store.paging import PageRequest
@@ -39,15 +41,18 @@ class State:
     database: Database
     broadcaster: Broadcaster
     catalogue: Catalogue
+    streams: Streams
     sealer: Sealer = field(default_factory=Sealer)
     cursor_secret: bytes = b""
     nudge: Callable[[uuid.UUID], None] = lambda _cluster_id: None
     kubernetes: str = ""
     """Which one the embedded worker uses."""
+    reach: Reach | None = None
+    """The way into instances; none where this process knows no Kubernetes."""
 
 
-def state_of(request: Request) -> State:
-    state: State = request.app.state.cmp
+def state_of(connection: HTTPConnection) -> State:
+    state: State = connection.app.state.cmp
     return state
 
 

@@ -1,4 +1,7 @@
-"""What happens to every request: an id, one log line, a largest body, headers that keep browsers safe."""
+"""What happens to every request: an id, one log line, a largest body, headers that keep browsers safe.
+
+A WebSocket is a request too: one log line when it is over, and a problem like any other when it is refused.
+"""
 
 import re
 import time
@@ -17,6 +20,7 @@ log = structlog.get_logger("cmp.access")
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 _QUIET = frozenset({"/livez", "/readyz"})
+_BEGINNINGS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -34,7 +38,7 @@ class Door:
         self._collections = frozenset(path.rstrip("/") for path in collections)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         if scope["path"] in self._collections:
@@ -50,9 +54,14 @@ class Door:
 
         async def sending(message: Message) -> None:
             nonlocal status, answering
-            if message["type"] == "http.response.start":
+            if message["type"] == "websocket.close" and not answering:
+                # What Starlette says of a path that is not there.
+                await problems.nothing_here()(scope, receive, sending)
+                return
+            if message["type"] in _BEGINNINGS:
                 answering = True
-                status = message["status"]
+                status = message.get("status", 101)
+                message.setdefault("headers", [])
                 answer = MutableHeaders(scope=message)
                 answer["X-Request-ID"] = request_id
                 for name, value in _HEADERS.items():
@@ -81,7 +90,7 @@ class Door:
             if scope["path"] not in _QUIET:
                 log.info(
                     "request",
-                    method=scope["method"],
+                    method=scope.get("method", "WEBSOCKET"),
                     path=scope["path"],
                     status=status,
                     milliseconds=round((time.perf_counter() - started) * 1000, 1),

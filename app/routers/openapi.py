@@ -18,8 +18,11 @@ _WORDS = {
     "412": "It has changed since it was read.",
     "413": "The body is too large.",
     "422": "The request is not valid.",
+    "429": "As many at a time as there may be.",
     "503": "A part that CMP stands on does not answer; try again.",
 }
+# Looked up in Kubernetes at that moment.
+_LIVE = ("/logs", "/usage", "/screenshot")
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -67,7 +70,9 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         operation.setdefault("parameters", []).append(_IDEMPOTENCY)
     if method in ("post", "patch", "delete"):
         codes |= {"400", "404", "409", "412", "413"}
-    if method == "get":
+    if path.endswith(_LIVE):
+        codes |= {"409", "429"}
+    elif method == "get":
         responses.setdefault("304", {"description": "You have the present representation."})
     for code in sorted(codes):
         responses[code] = {"description": _WORDS[code], "content": _PROBLEM}

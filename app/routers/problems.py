@@ -26,6 +26,7 @@ STATUS: dict[type[errors.CmpError], int] = {
     errors.KeyReused: 422,
     errors.Conflict: 409,
     errors.QuotaExceeded: 409,
+    errors.TooMany: 429,
     errors.Unavailable: 503,
 }
 _CODES = {
@@ -35,11 +36,13 @@ _CODES = {
     406: "not_acceptable",
     413: "too_large",
     415: "unsupported_media_type",
+    426: "upgrade_required",
 }
 _HTTP_WORDS = {
     404: "There is nothing at this path. The API is described at /openapi.json and /docs.",
     405: "This path does not take that method; see the Allow header.",
     413: "The body is too large.",
+    426: "This is a WebSocket: open it as one. docs/how-to/reach-an-instance.md has examples.",
 }
 # Sentences about a value are ours or name only what is expected; these types would repeat the input.
 _OWN_WORDS = {
@@ -125,6 +128,10 @@ def _fits(template: str, path: str) -> bool:
     return len(parts) == len(given) and all(
         part == there or (part.startswith("{") and there) for part, there in zip(parts, given, strict=True)
     )
+
+
+def nothing_here() -> Response:
+    return _answer(problem(404, _CODES[404], _HTTP_WORDS[404]))
 
 
 def too_large() -> Response:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.models import Cluster, Flavour, Image, Instance, InstanceType, Operation, Platform, User
-from app.rules import lifecycle, units
+from app.rules import lifecycle, naming, reach, units
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
 from app.schemas.clusters import DEFAULTS, SETTINGS
 from app.services.clusters import ClusterView
@@ -113,7 +113,11 @@ def instance(row: Instance) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in _INSTANCE},
         "allowed_operations": lifecycle.allowed_operations(row.status, row.suspend),
-        "capabilities": {"suspend": row.suspend, "migrate": row.migratable},
+        "capabilities": {
+            "suspend": row.suspend,
+            "migrate": row.migratable,
+            **reach.open_now(naming.instance_type_of(row.k8s_resource), row.status),
+        },
         "cpu": units.cores(row.cpu),
     }
 

@@ -11,6 +11,8 @@ class Permission(enum.StrEnum):
     CLUSTERS_READ = "clusters:read"
     CLUSTERS_WRITE = "clusters:write"
     INSTANCES_OPERATE = "instances:operate"
+    INSTANCES_LOGS = "instances:logs"
+    INSTANCES_REACH = "instances:reach"
     SELF = "self"
     EVERYONES = "everyones"
     USERS_READ = "users:read"
@@ -25,6 +27,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CLUSTERS_READ,
             Permission.CLUSTERS_WRITE,
             Permission.INSTANCES_OPERATE,
+            Permission.INSTANCES_LOGS,
+            Permission.INSTANCES_REACH,
             Permission.SELF,
             Permission.CATALOGUE_READ,
         }

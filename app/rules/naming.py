@@ -36,6 +36,7 @@ _RESOURCES = {
     InstanceType.CONTAINER: "pods",
     InstanceType.VM: "virtualmachines",
 }
+_TYPES = {plural: instance_type for instance_type, plural in reversed(_RESOURCES.items())}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -52,6 +53,11 @@ def namespace_with_suffix(cluster_name: str) -> str:
 def kubernetes_resource(instance_type: str, name: str) -> str:
     """Where an instance is found in its namespace, as kubectl takes it: pods/web-instance-1."""
     return f"{_RESOURCES[InstanceType(instance_type)]}/{name}"
+
+
+def instance_type_of(kubernetes_resource: str) -> InstanceType:
+    """The type of the instance that is found there."""
+    return _TYPES[kubernetes_resource.partition("/")[0]]
 
 
 def instance_name(cluster_name: str, ordinal: int) -> str:

@@ -16,6 +16,10 @@ _QUANTITY = re.compile(r"^([0-9]{1,12}(?:\.[0-9]{1,9})?)(m|Ki|Mi|Gi|Ti|k|M|G|T)?
 _BYTES = {
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
 }  # fmt: skip
+_MEASURED = re.compile(r"^([0-9]+(?:\.[0-9]+)?(?:e[0-9]+)?)(n|u|m|Ki|Mi|Gi|Ti|k|M|G|T|)$")
+_SCALE = {"": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, **_BYTES}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|us|µs|ns|s)")
+_SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 def millicores(value: int | float | str, highest: int = MAX_MILLICORES) -> int:
@@ -39,6 +43,19 @@ def mebibytes(value: int | float | str, highest: int = MAX_MIB) -> int:
 def cores(amount: int) -> float | int:
     """Millicores as a number of cores: whole where it is whole."""
     return amount // 1000 if amount % 1000 == 0 else amount / 1000
+
+
+def measured(quantity: str) -> float:
+    """A quantity as Kubernetes writes what it measured, such as 31250000n or 2048Ki, in cores or bytes."""
+    match = _MEASURED.fullmatch(quantity)
+    if match is None:
+        raise ValueError("not a Kubernetes quantity")
+    return float(match[1]) * _SCALE[match[2]]
+
+
+def seconds(duration: str) -> float:
+    """A duration as Go writes it, such as 1m0.5s."""
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
 
 
 def _split(value: int | float | str) -> tuple[Decimal, str]:

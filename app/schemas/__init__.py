@@ -16,7 +16,7 @@ from app.schemas.catalogue import (
 from app.schemas.clusters import BulkDelete, ClusterCreate, ClusterRead, ClusterSummary
 from app.schemas.events import EventRead
 from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out, Username
-from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult
+from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, Problem
 from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
@@ -60,6 +60,7 @@ __all__ = [
     "Problem",
     "QuotaRead",
     "TokenRead",
+    "UsageRead",
     "UserChange",
     "UserCreate",
     "UserCreated",

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -45,7 +45,8 @@ INSTANCE: dict[str, Any] = {
     "restart_required": False,
     "guest": None,
     "allowed_operations": ["stop", "suspend", "restart"],
-    "capabilities": {"suspend": "freeze", "migrate": False},
+    "capabilities": {"suspend": "freeze", "migrate": False, "logs": True, "exec": True, "port_forward": True}
+    | {"console": False, "vnc": False},
     "created_at": "2026-11-23T07:14:08.946424Z",
     "updated_at": "2026-11-23T07:14:09.413132Z",
 }
@@ -54,6 +55,11 @@ INSTANCE: dict[str, Any] = {
 class Capabilities(Out):
     suspend: str | None = Field(description="How it would be suspended: freeze, vm-pause, or not at all.")
     migrate: bool = Field(description="Whether it could move to another node while it runs.")
+    logs: bool = Field(description="Whether its log can be read now.")
+    exec: bool = Field(description="Whether a command can be run in it now.")
+    port_forward: bool = Field(description="Whether its ports can be reached now.")
+    console: bool = Field(description="Whether its serial console can be opened now.")
+    vnc: bool = Field(description="Whether its screen can be opened now.")
 
 
 class InstanceRead(Out):
@@ -78,6 +84,26 @@ class InstanceRead(Out):
     capabilities: Capabilities
     created_at: datetime
     updated_at: datetime
+
+
+class UsageRead(Out):
+    """What it uses, as last measured."""
+
+    model_config = example(
+        {
+            "cpu": 0.031,
+            "memory": 24,
+            "timestamp": "2026-11-23T07:14:08Z",
+            "window_seconds": 15.2,
+            "source": "metrics.k8s.io",
+        }
+    )
+
+    cpu: float = Field(description="Cores.")
+    memory: int = Field(description="MiB. A virtual machine's includes what KubeVirt itself needs.")
+    timestamp: datetime = Field(description="When the window ended.")
+    window_seconds: float = Field(description="What CPU is averaged over.")
+    source: Literal["metrics.k8s.io"]
 
 
 class OperateResult(Out):

@@ -1,14 +1,16 @@
 """The API in process, and callers who check of every answer what must hold of every answer."""
 
+import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.types import ASGIApp
 
 from app.database import Database
 from app.routers.deps import State
@@ -16,6 +18,81 @@ from app.settings import Settings
 from main import create_app, running
 
 _numbers = itertools.count(1)
+
+
+async def handshake(
+    app: ASGIApp, path: str, headers: dict[str, str] | None = None, query: str = "", protocols: Sequence[str] = ()
+) -> "Dialog":
+    """A WebSocket's beginning, in process; `path` from the root."""
+    dialog = Dialog(app, path, headers or {}, query, protocols)
+    await dialog.begin()
+    return dialog
+
+
+class Dialog:
+    """A WebSocket as its client sees it. `refusal` is the answer to a handshake that failed."""
+
+    def __init__(self, app: ASGIApp, path: str, headers: dict[str, str], query: str, protocols: Sequence[str]) -> None:
+        self._url = f"http://cmp{path}"
+        self._incoming: asyncio.Queue[Any] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[Any] = asyncio.Queue(4)
+        named = {"host": "cmp", **{name.lower(): value for name, value in headers.items()}}
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": "ws",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("cmp", 80),
+            "subprotocols": list(protocols),
+            "extensions": {"websocket.http.response": {}},
+        }
+        self._task = asyncio.ensure_future(app(scope, self._incoming.get, self._outgoing.put))
+        self.refusal: httpx.Response | None = None
+        self.protocol: str | None = None
+
+    async def begin(self) -> None:
+        await self._incoming.put({"type": "websocket.connect"})
+        first = await self._next()
+        if first["type"] == "websocket.accept":
+            self.protocol = first.get("subprotocol")
+            return
+        assert first["type"] == "websocket.http.response.start", first
+        body = await self._next()
+        request = httpx.Request("WEBSOCKET", self._url)
+        self.refusal = httpx.Response(first["status"], headers=first["headers"], content=body["body"], request=request)
+        await self._task
+
+    async def send(self, data: bytes) -> None:
+        await self._incoming.put({"type": "websocket.receive", "bytes": data})
+
+    async def send_text(self, text: str) -> None:
+        await self._incoming.put({"type": "websocket.receive", "text": text})
+
+    async def receive(self) -> bytes:
+        message = await self._next()
+        assert message["type"] == "websocket.send", message
+        return bytes(message["bytes"])
+
+    async def closed(self) -> tuple[int, str]:
+        """Code and reason, past what is still said."""
+        while (message := await self._next())["type"] != "websocket.close":
+            pass
+        await self._task
+        return message["code"], message["reason"]
+
+    async def leave(self) -> None:
+        await self._incoming.put({"type": "websocket.disconnect", "code": 1000})
+        await self._task
+
+    async def _next(self) -> Any:
+        async with asyncio.timeout(20):
+            return await self._outgoing.get()
 
 
 class Caller(httpx.AsyncClient):
@@ -31,6 +108,7 @@ class Caller(httpx.AsyncClient):
             timeout=60,
         )
         self.token = token or ""
+        self.app: ASGIApp = getattr(transport, "app", None)  # type: ignore[assignment]
         self.name = name
         self.id = id
 

@@ -16,8 +16,8 @@ import pytest
 from tests.e2e.platform import Platform, running, simulator
 
 EXAMPLES = "200" if os.environ.get("CMP_FUZZ") == "full" else "10"
-# A stream has no end, and a new token would make the rest of the run unauthenticated.
-OPAQUE = ("Idempotency-Key", "cursor")
+# A stream or a followed log has no end, and a new token would make the rest of the run unauthenticated.
+OPAQUE = ("Idempotency-Key", "cursor", "follow")
 LEFT_OUT = ("/api/v1/events/", "/api/v1/users/me/token", "/api/v1/users/{user}/token")
 
 

@@ -80,9 +80,10 @@ class ClusterApi:
         loaded = yaml.safe_load(kubeconfig.read_text())
         cluster, user = loaded["clusters"][0]["cluster"], loaded["users"][0].get("user") or {}
         self.url = str(cluster["server"])
+        self.tls = _context(cluster, user) if self.url.startswith("https") else None
         self.http = httpx.Client(
             base_url=self.url,
-            verify=_context(cluster, user) if self.url.startswith("https") else True,
+            verify=self.tls or True,
             headers={"User-Agent": "contract/1"},
             timeout=20,
             trust_env=False,

@@ -120,3 +120,30 @@ def test_an_amount_is_within_its_bounds_or_refused(value: float | str) -> None:
         else:
             assert isinstance(amount, int)
             assert 0 < amount <= highest
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value"),
+    [
+        ("31250000n", 0.03125),
+        ("250u", 0.00025),
+        ("12m", 0.012),
+        ("2", 2),
+        ("0", 0),
+        ("2048Ki", 2**21),
+        ("1500k", 1.5e6),
+    ],
+)
+def test_what_kubernetes_measured(quantity: str, value: float) -> None:
+    assert units.measured(quantity) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("quantity", ["", "n", "1x", "-1", "1 Ki"])
+def test_what_is_no_quantity(quantity: str) -> None:
+    with pytest.raises(ValueError):
+        units.measured(quantity)
+
+
+@pytest.mark.parametrize(("duration", "value"), [("15.2s", 15.2), ("1m0s", 60), ("1h2m3s", 3723), ("250ms", 0.25)])
+def test_durations_as_go_writes_them(duration: str, value: float) -> None:
+    assert units.seconds(duration) == pytest.approx(value)
