@@ -1,7 +1,7 @@
 """The catalogue: what administrators offer, and what a wish makes of it.
 
 A name is looked up once, when something is made or changed; what was made holds the size and the reference themselves.
-Looking up happens in a snapshot that each process keeps for some seconds (docs/adr/0034).
+Looking up happens in a snapshot that each process keeps for some seconds (docs/adr/0030).
 """
 
 import asyncio

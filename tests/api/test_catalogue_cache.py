@@ -67,7 +67,7 @@ async def test_one_reads_for_all_who_ask_at_once(api: Api, reads: list[str]) -> 
 
 
 async def test_making_clusters_reads_the_catalogue_once(api: Api, reads: list[str], clock: list[float]) -> None:
-    """What is made within five seconds costs no round trip more than without a catalogue (docs/adr/0034)."""
+    """What is made within five seconds costs no round trip more than without a catalogue (docs/adr/0030)."""
     user = await api.user()
     api.state.catalogue.changed()
     for _ in range(5):
