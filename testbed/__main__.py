@@ -13,7 +13,9 @@ def main() -> int:
     commands = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
     words = commands.add_subparsers(dest="word", required=True)
     making = words.add_parser("build", help="build the control plane's binaries where they are missing")
-    making.add_argument("more", nargs="?", choices=["node"], help="also those of a real node")
+    making.add_argument(
+        "more", nargs="?", choices=["node", "kubevirt"], help="also those of a real node, or KubeVirt's too"
+    )
     words.add_parser("status", help="what is there, what is missing and why")
     plane = words.add_parser("kubernetes", help="run a control plane in the foreground until Ctrl-C")
     plane.add_argument("up", choices=["up"])
@@ -24,11 +26,13 @@ def main() -> int:
     try:
         if arguments.word == "build":
             print(build.build())
-            if arguments.more == "node":
+            if arguments.more is not None:
                 print(build.build(build.NODE))
+            if arguments.more == "kubevirt":
+                print(build.build(build.KUBEVIRT))
             return 0
         if arguments.word == "status":
-            return _status(build.CONTROL_PLANE) | _status(build.NODE)
+            return _status(build.CONTROL_PLANE) | _status(build.NODE) | _status(build.KUBEVIRT)
         return _kubernetes_up(arguments.nodes) if arguments.word == "kubernetes" else _node_up()
     except Unavailable as reason:
         print(f"testbed: {reason}", file=sys.stderr)
