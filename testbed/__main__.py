@@ -1,4 +1,4 @@
-"""`python -m testbed build | status | kubernetes up | node up`: the real servers from the command line."""
+"""`python -m testbed build | status | kubernetes up | node up | kubevirt up`: the real servers from the command line."""
 
 import argparse
 import signal
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testbed import Unavailable, build, kubernetes, node
+from testbed import Unavailable, build, kubernetes, kubevirt, node
 
 
 def main() -> int:
@@ -22,6 +22,8 @@ def main() -> int:
     plane.add_argument("--nodes", type=int, default=3, help="how many nodes that pretend (default 3)")
     real = words.add_parser("node", help="run a control plane with one real node in the foreground until Ctrl-C")
     real.add_argument("up", choices=["up"])
+    virt = words.add_parser("kubevirt", help="run a real node with KubeVirt in the foreground until Ctrl-C")
+    virt.add_argument("up", choices=["up"])
     arguments = commands.parse_args()
     try:
         if arguments.word == "build":
@@ -33,7 +35,9 @@ def main() -> int:
             return 0
         if arguments.word == "status":
             return _status(build.CONTROL_PLANE) | _status(build.NODE) | _status(build.KUBEVIRT)
-        return _kubernetes_up(arguments.nodes) if arguments.word == "kubernetes" else _node_up()
+        if arguments.word == "kubernetes":
+            return _kubernetes_up(arguments.nodes)
+        return _node_up() if arguments.word == "node" else _kubevirt_up()
     except Unavailable as reason:
         print(f"testbed: {reason}", file=sys.stderr)
         return 1
@@ -63,6 +67,13 @@ def _kubernetes_up(nodes: int) -> int:
 def _node_up() -> int:
     with _until_interrupted(), kubernetes.start(real_node=True) as plane, node.start(plane) as real:
         _announce(plane, f"the real node {real.name} in {real.directory}")
+    return 0
+
+
+def _kubevirt_up() -> int:
+    with _until_interrupted(), kubernetes.start(real_node=True) as plane, node.start(plane) as real:
+        deployed = kubevirt.start(real)
+        _announce(plane, f"KubeVirt {deployed.version} on the real node {real.name} in {real.directory}")
     return 0
 
 

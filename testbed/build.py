@@ -120,7 +120,7 @@ KUBEVIRT = Suite(
     "KubeVirt",
     "python -m testbed build kubevirt",
     (
-        *(_virt(f"virt-{name}") for name in ("operator", "api", "controller", "handler", "launcher")),
+        *(_virt(f"virt-{name}") for name in ("operator", "api", "controller", "exportproxy", "handler", "launcher")),
         *(_virt(f"virt-{name}") for name in ("launcher-monitor", "chroot", "probe", "freezer", "tail")),
         Binary("container-disk", "virt", _KUBEVIRT, "cmd/container-disk-v2alpha/main.c"),
     ),
@@ -175,6 +175,11 @@ def build(suite: Suite = CONTROL_PLANE) -> Path:
             with _progress("KubeVirt's CRDs"), _replacing(folder / CRDS) as target:
                 _write_crds(target, toolchain)
     return folder
+
+
+def source(binary: Binary) -> Path:
+    """The folder of the module that it is built from. Raises Unavailable."""
+    return _source_of(str(binary.pin), _SOURCES / binary.module, go_environment())
 
 
 def go_environment() -> Mapping[str, str]:

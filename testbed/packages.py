@@ -16,7 +16,7 @@ from testbed import Unavailable, cache
 
 
 def unpacked(package: str, suite: str | None = None, *more: str) -> Path:
-    """A root directory holding `package`, with `more` beside it, and those of their dependencies that this machine lacks.
+    """A root directory holding `package`, `more` beside it, and those of their dependencies that this machine lacks.
 
     With `suite` (such as "sid") all comes from that one of Debian's suites, with all of its dependencies down to the C
     library. Raises Unavailable when apt cannot provide it.
