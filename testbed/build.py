@@ -122,6 +122,7 @@ KUBEVIRT = Suite(
     (
         *(_virt(f"virt-{name}") for name in ("operator", "api", "controller", "exportproxy", "handler", "launcher")),
         *(_virt(f"virt-{name}") for name in ("launcher-monitor", "chroot", "probe", "freezer", "tail")),
+        Binary("libvirt-hook-client", "virt", _KUBEVIRT, f"{_KUBEVIRT}/cmd/virt-launcher/libvirt-hook-client"),
         Binary("container-disk", "virt", _KUBEVIRT, "cmd/container-disk-v2alpha/main.c"),
     ),
 )

@@ -21,7 +21,15 @@ DEFAULT = "kubevirt/cirros-container-disk-demo:latest"
 
 _STATIC = ("virt-operator", "virt-api", "virt-controller", "virt-exportproxy")
 _HANDLER = ("virt-handler", "virt-chroot")
-_LAUNCHER = ("virt-launcher", "virt-launcher-monitor", "virt-probe", "virt-freezer", "virt-tail", "container-disk")
+_LAUNCHER = (
+    "virt-launcher",
+    "virt-launcher-monitor",
+    "virt-probe",
+    "virt-freezer",
+    "virt-tail",
+    "container-disk",
+    "libvirt-hook-client",
+)
 _QEMU = 107
 # struct vfs_cap_data of linux/capability.h: revision 2, effective, CAP_NET_BIND_SERVICE.
 _NET_BIND_SERVICE = "\x01\x00\x00\x02\x00\x04\x00\x00" + "\x00" * 12
