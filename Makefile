@@ -25,7 +25,7 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not node"
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not node and not kubevirt"
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
@@ -36,6 +36,11 @@ test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, 
 test-node: install ## builds kubelet, containerd … when missing, then the tests on a real node (needs root)
 	$(UV) run --no-sync python -m testbed build node
 	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m node
+
+.PHONY: test-kubevirt
+test-kubevirt: install ## builds KubeVirt when missing, then the tests on it (needs root, gcc)
+	$(UV) run --no-sync python -m testbed build kubevirt
+	$(UV) run --no-sync pytest -m kubevirt
 
 .PHONY: test-failed
 test-failed: install ## what failed last time, once more, one at a time

@@ -48,9 +48,6 @@ class InstanceOperation(enum.StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RESTART = "restart"
-    REPLACE = "replace"
-    REBOOT = "reboot"
-    MIGRATE = "migrate"
 
 
 class ClusterPhase(enum.StrEnum):
@@ -72,9 +69,6 @@ class OperationKind(enum.StrEnum):
     INSTANCE_SUSPEND = "instance.suspend"
     INSTANCE_RESUME = "instance.resume"
     INSTANCE_RESTART = "instance.restart"
-    INSTANCE_REPLACE = "instance.replace"
-    INSTANCE_REBOOT = "instance.reboot"
-    INSTANCE_MIGRATE = "instance.migrate"
 
 
 class OperationStatus(enum.StrEnum):

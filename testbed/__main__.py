@@ -1,4 +1,4 @@
-"""`python -m testbed build | status | kubernetes up | node up`: the real servers from the command line."""
+"""`python -m testbed build | status | kubernetes up | node up | kubevirt up`: the real servers from a shell."""
 
 import argparse
 import signal
@@ -6,31 +6,39 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from testbed import Unavailable, build, kubernetes, node
+from testbed import Unavailable, build, kubernetes, kubevirt, node
 
 
 def main() -> int:
     commands = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
     words = commands.add_subparsers(dest="word", required=True)
     making = words.add_parser("build", help="build the control plane's binaries where they are missing")
-    making.add_argument("more", nargs="?", choices=["node"], help="also those of a real node")
+    making.add_argument(
+        "more", nargs="?", choices=["node", "kubevirt"], help="also those of a real node, or KubeVirt's too"
+    )
     words.add_parser("status", help="what is there, what is missing and why")
     plane = words.add_parser("kubernetes", help="run a control plane in the foreground until Ctrl-C")
     plane.add_argument("up", choices=["up"])
     plane.add_argument("--nodes", type=int, default=3, help="how many nodes that pretend (default 3)")
     real = words.add_parser("node", help="run a control plane with one real node in the foreground until Ctrl-C")
     real.add_argument("up", choices=["up"])
+    virt = words.add_parser("kubevirt", help="run a real node with KubeVirt in the foreground until Ctrl-C")
+    virt.add_argument("up", choices=["up"])
     arguments = commands.parse_args()
     try:
         if arguments.word == "build":
             print(build.build())
-            if arguments.more == "node":
+            if arguments.more is not None:
                 print(build.build(build.NODE))
                 print(build.build(build.METRICS))
+            if arguments.more == "kubevirt":
+                print(build.build(build.KUBEVIRT))
             return 0
         if arguments.word == "status":
-            return _status(build.CONTROL_PLANE) | _status(build.NODE)
-        return _kubernetes_up(arguments.nodes) if arguments.word == "kubernetes" else _node_up()
+            return _status(build.CONTROL_PLANE) | _status(build.NODE) | _status(build.KUBEVIRT)
+        if arguments.word == "kubernetes":
+            return _kubernetes_up(arguments.nodes)
+        return _node_up() if arguments.word == "node" else _kubevirt_up()
     except Unavailable as reason:
         print(f"testbed: {reason}", file=sys.stderr)
         return 1
@@ -60,6 +68,13 @@ def _kubernetes_up(nodes: int) -> int:
 def _node_up() -> int:
     with _until_interrupted(), kubernetes.start(real_node=True) as plane, node.start(plane) as real:
         _announce(plane, f"the real node {real.name} in {real.directory}")
+    return 0
+
+
+def _kubevirt_up() -> int:
+    with _until_interrupted(), kubernetes.start(real_node=True) as plane, node.start(plane) as real:
+        deployed = kubevirt.start(real)
+        _announce(plane, f"KubeVirt {deployed.version} on the real node {real.name} in {real.directory}")
     return 0
 
 

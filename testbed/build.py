@@ -80,6 +80,13 @@ def _plugin(path: str) -> Binary:
     return Binary(path.rpartition("/")[2], "node", _PLUGINS, f"{_PLUGINS}/plugins/{path}")
 
 
+_KUBEVIRT = "kubevirt.io/kubevirt"
+
+
+def _virt(name: str) -> Binary:
+    return Binary(name, "virt", _KUBEVIRT, f"{_KUBEVIRT}/cmd/{name}")
+
+
 CONTROL_PLANE = Suite(
     "control plane",
     "python -m testbed build",
@@ -114,6 +121,16 @@ METRICS = Suite(
     "metrics-server",
     "python -m testbed build node",
     (Binary("metrics-server", "metrics", _METRICS, f"{_METRICS}/cmd/metrics-server"),),
+)
+KUBEVIRT = Suite(
+    "KubeVirt",
+    "python -m testbed build kubevirt",
+    (
+        *(_virt(f"virt-{name}") for name in ("operator", "api", "controller", "exportproxy", "handler", "launcher")),
+        *(_virt(f"virt-{name}") for name in ("launcher-monitor", "chroot", "probe", "freezer", "tail")),
+        Binary("libvirt-hook-client", "virt", _KUBEVIRT, f"{_KUBEVIRT}/cmd/virt-launcher/libvirt-hook-client"),
+        Binary("container-disk", "virt", _KUBEVIRT, "cmd/container-disk-v2alpha/main.c"),
+    ),
 )
 BINARIES = CONTROL_PLANE.binaries
 FILES = CONTROL_PLANE.files
@@ -167,6 +184,11 @@ def build(suite: Suite = CONTROL_PLANE) -> Path:
     return folder
 
 
+def source(binary: Binary) -> Path:
+    """The folder of the module that it is built from. Raises Unavailable."""
+    return _source_of(str(binary.pin), _SOURCES / binary.module, go_environment())
+
+
 def go_environment() -> Mapping[str, str]:
     """The environment in which the Go of this machine builds correctly. Raises Unavailable when it has none."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
@@ -193,24 +215,36 @@ def go_environment() -> Mapping[str, str]:
 
 
 def _compile(binary: Binary, target: Path, toolchain: Mapping[str, str]) -> None:
-    argv = [
-        "go",
-        "build",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags",
-        _ldflags(binary),
-        "-o",
-        str(target),
-        binary.package,
-    ]
-    _run(argv, _SOURCES / binary.module, toolchain)
+    sources = _SOURCES / binary.module
+    if binary.package.endswith(".c"):
+        text = _source_of(str(binary.pin), sources, toolchain) / binary.package
+        _run([*_c_compiler(), "-static", "-O2", "-s", "-o", str(target), str(text)], sources, toolchain)
+        return
+    argv = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", _ldflags(binary), "-o", str(target)]
+    if binary.module == "virt":
+        # Some of KubeVirt's commands speak to libvirt, which they look for when they start.
+        _c_compiler()
+        toolchain = {**toolchain, "CGO_ENABLED": "1"}
+        argv += ["-tags", "netgo,osusergo,libvirt_dlopen"]
+    _run([*argv, binary.package], sources, toolchain)
+
+
+def _c_compiler() -> list[str]:
+    if shutil.which("gcc") is None:
+        raise Unavailable("KubeVirt needs a C compiler: install gcc and libc6-dev")
+    return ["gcc"]
+
+
+def _source_of(module: str, sources: Path, toolchain: Mapping[str, str]) -> Path:
+    return Path(json.loads(_run(["go", "mod", "download", "-json", module], sources, toolchain))["Dir"])
 
 
 def _ldflags(binary: Binary) -> str:
     """Stripped, and stamped with the version: an unstamped API server confuses its clients."""
     if binary.pin == _CONTAINERD:
         return f"-s -w -X {_CONTAINERD}/version.Version={binary.version}"
+    if binary.pin == _KUBEVIRT:
+        return f"-s -w -X kubevirt.io/client-go/version.gitVersion={binary.version}"
     if binary.module != "kubernetes":
         return "-s -w"
     major, minor, _ = binary.version.removeprefix("v").split(".")
@@ -223,8 +257,7 @@ def _ldflags(binary: Binary) -> str:
 def _write_crds(target: Path, toolchain: Mapping[str, str]) -> None:
     """Compile KubeVirt's own definitions with testbed/go/kubevirt/crds.go, which says why, and keep its output."""
     sources = _SOURCES / "kubevirt"
-    module = json.loads(_run(["go", "mod", "download", "-json", "kubevirt.io/kubevirt"], sources, toolchain))
-    theirs = Path(module["Dir"]) / "pkg/virt-operator/resource/generate/components"
+    theirs = _source_of(_KUBEVIRT, sources, toolchain) / "pkg/virt-operator/resource/generate/components"
     laid_in = {str(sources / "components" / name): str(theirs / name) for name in _CRD_SOURCES}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:
         json.dump({"Replace": laid_in}, overlay)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
-from testbed import Unavailable, build, kubernetes
+from testbed import Unavailable, build, kubernetes, kubevirt
 from testbed import node as nodes
 from testbed.databases import DatabaseServer, MariaDB, MySQL, PostgreSQL
 
@@ -72,6 +72,25 @@ def node(pytestconfig: pytest.Config) -> Iterator[nodes.Node]:
             _skip(pytestconfig, name, reason)
         pytestconfig.stash[_KEY][name] = f"ran on kubelet {plane.api_version} with {started.runtime}"
         yield started
+
+
+@pytest.fixture(scope="session")
+def virtual(pytestconfig: pytest.Config) -> Iterator[kubevirt.KubeVirt]:
+    """A real node of its own with a real KubeVirt on it, as `virtual.node`."""
+    name = "KubeVirt"
+    with ExitStack() as stack:
+        try:
+            if os.environ.get("CMP_TESTBED_BUILD") == "1":
+                for suite in (build.CONTROL_PLANE, build.NODE, build.KUBEVIRT):
+                    build.build(suite)
+            nodes.available()
+            kubevirt.available()
+            plane = stack.enter_context(kubernetes.start(real_node=True))
+            deployed = kubevirt.start(stack.enter_context(nodes.start(plane)))
+        except Unavailable as reason:
+            _skip(pytestconfig, name, reason)
+        pytestconfig.stash[_KEY][name] = f"ran on KubeVirt {deployed.version} on kubelet {plane.api_version}"
+        yield deployed
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ So no service is started, nothing on the machine is upgraded and no root is need
 when we are root and they are stale.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -14,20 +15,21 @@ from pathlib import Path
 from testbed import Unavailable, cache
 
 
-def unpacked(package: str, suite: str | None = None) -> Path:
-    """A root directory holding `package` and those of its dependencies that this machine lacks.
+def unpacked(package: str, suite: str | None = None, *more: str) -> Path:
+    """A root directory holding `package`, `more` beside it, and those of their dependencies that this machine lacks.
 
-    With `suite` (such as "sid") the package comes from that one of Debian's suites, with all of its dependencies down
-    to the C library. Raises Unavailable when apt cannot provide it.
+    With `suite` (such as "sid") all comes from that one of Debian's suites, with all of its dependencies down to the C
+    library. Raises Unavailable when apt cannot provide it.
     """
-    target = cache.shared_directory() / "debian" / (f"{package}-{suite}" if suite else package)
+    name = "-".join([package, *([suite] if suite else []), *([_digest(more)] if more else [])])
+    target = cache.shared_directory() / "debian" / name
     if target.is_dir():
         return target
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise Unavailable(f"no {package} on this machine and no apt-get to fetch it with: install it by hand")
     with cache.locked(target.parent):
         if not target.is_dir():
-            _fetch(package, suite, target)
+            _fetch((package, *more), suite, target)
     return target
 
 
@@ -42,18 +44,22 @@ def command(root: Path, program: str) -> list[str | Path]:
     return [loader, "--library-path", libraries, root / program]
 
 
-def _fetch(package: str, suite: str | None, target: Path) -> None:
+def _digest(names: Sequence[str]) -> str:
+    return hashlib.sha256(" ".join(sorted(names)).encode()).hexdigest()[:8]
+
+
+def _fetch(wanted: Sequence[str], suite: str | None, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpack-") as scratch:
         debs, root = Path(scratch) / "debs", Path(scratch) / "root"
         debs.mkdir()
         options = _foreign(suite, Path(scratch)) if suite else []
         try:
-            _download(package, debs, options)
+            _download(wanted, debs, options)
         except Unavailable:
             if os.getuid() != 0 and not suite:
                 raise
             _run(["apt-get", "update", "-qq", *options], debs)
-            _download(package, debs, options)
+            _download(wanted, debs, options)
         for deb in sorted(debs.glob("*.deb")):
             _run(["dpkg", "-x", str(deb), str(root)], debs)
         root.chmod(0o755)
@@ -86,12 +92,12 @@ def _foreign(suite: str, folder: Path) -> list[str]:
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-def _download(package: str, folder: Path, options: Sequence[str]) -> None:
-    """What apt would newly install for `package`; what it would merely upgrade is left as it is."""
-    plan = _run(["apt-get", "-s", "-qq", *options, "install", "--no-install-recommends", package], folder)
+def _download(wanted: Sequence[str], folder: Path, options: Sequence[str]) -> None:
+    """What apt would newly install for these; what it would merely upgrade is left as it is."""
+    plan = _run(["apt-get", "-s", "-qq", *options, "install", "--no-install-recommends", *wanted], folder)
     names = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ") and line.split()[2][0] != "["]
     if not names:
-        raise Unavailable(f"{package} is installed, yet its programs were not found")
+        raise Unavailable(f"{wanted[0]} is installed, yet its programs were not found")
     # Unsandboxed: apt's own user cannot write into a private folder.
     _run(["apt-get", "-qq", *options, "-o", "APT::Sandbox::User=root", "download", *names], folder)
 

@@ -45,8 +45,8 @@ class Container:
     kind = KIND
     watches: Mapping[str, tuple[str, ...]] = {
         KIND: (
-            "spec.nodeName", "spec.restartPolicy", "status.phase", "status.reason", "status.message", "status.podIP",
-            "status.conditions", "status.containerStatuses",
+            "metadata.deletionGracePeriodSeconds", "spec.nodeName", "spec.restartPolicy", "status.phase",
+            "status.reason", "status.message", "status.podIP", "status.conditions", "status.containerStatuses",
         )
     }  # fmt: skip
     kept_when_stopped = False
@@ -99,7 +99,7 @@ class Container:
     def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
         if observed.uid is None:
             return ()
-        delete = KubeCall("delete", KIND, spec.name, uid=observed.uid, missing_ok=True)
+        delete = KubeCall("delete", KIND, spec.name, uid=observed.uid, grace=spec.grace, missing_ok=True)
         if observed.status not in (InstanceStatus.SUSPENDED, InstanceStatus.SUSPENDING):
             return (delete,)
         # Frozen processes cannot handle SIGTERM.
@@ -257,6 +257,7 @@ class _Reading:
             lost=lost,
             ended=ended,
             revision=reading.revision(self.pod),
+            grace=reading.metadata(self.pod).get("deletionGracePeriodSeconds"),
         )
 
     def _unready(self) -> str | None:

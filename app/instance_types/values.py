@@ -68,7 +68,8 @@ class Observed:
     `incarnation` is the one that runs, or would run next where nothing does; None means not known yet: wait.
     `suspend` is how it could be suspended (freeze, vm-pause), or None. `deleting`: on its way out, do not touch.
     `lost`: the object is dead for good and must be replaced. `ended`: it came to its own end, as its settings let it,
-    and is not run again unless somebody wishes so. `cpu` and `memory`: the size that it has now; None: not known.
+    and is not run again unless somebody wishes so. `grace`: seconds that its end may
+    take, where that is known. `cpu` and `memory`: the size that it has now; None: not known.
     """
 
     status: InstanceStatus
@@ -84,6 +85,7 @@ class Observed:
     lost: bool = False
     ended: Literal["completed", "failed"] | None = None
     revision: int | None = None
+    grace: int | None = None
     cpu: int | None = None
     memory: int | None = None
     restart_required: bool = False
@@ -114,6 +116,7 @@ class KubeCall:
     subresource: str = ""
     body: Mapping[str, Any] = field(default_factory=dict)
     uid: str | None = None
+    grace: int | None = None
     already: tuple[str, ...] = ()
     missing_ok: bool = False
     repeatable: bool = True

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.instance_types import doors, reading
+from app.instance_types import doors, machine_manifest, objects, reading
 from app.instance_types.values import (
     ClusterRef,
     Door,
@@ -17,10 +17,8 @@ from app.instance_types.values import (
     Object,
     Observed,
     Surroundings,
-    cpu_quantity,
     instance_annotations,
     instance_labels,
-    memory_quantity,
 )
 from app.models import InstanceOperation, InstanceStatus, InstanceType, Reason, Wanted
 from app.rules.reach import Logs, Screenshot, Way
@@ -28,11 +26,9 @@ from app.rules.reach import Logs, Screenshot, Way
 KIND = "VirtualMachine"
 RUNNING_KIND = "VirtualMachineInstance"
 LAUNCHER_KIND = "Pod"
-GRACE_SECONDS = 60
 # A VMI's deletionTimestamp is when deletion was asked for: its grace and KubeVirt's own padding come on top.
-STUCK_SECONDS = GRACE_SECONDS + 60
+STUCK_SECONDS = machine_manifest.GRACE_SECONDS + 60
 
-_IDLE = (Wanted.STOPPED, Wanted.ABSENT)
 _VOLUME = ("ErrorPvcNotFound", "DataVolumeError", "WaitingForVolumeBinding")
 
 
@@ -44,17 +40,20 @@ class VirtualMachine:
             "metadata.generation", "spec.runStrategy", "status.printableStatus", "status.created",
             "status.observedGeneration", "status.startFailure", "status.conditions",
         ),
-        RUNNING_KIND: ("status.phase", "status.nodeName", "status.interfaces", "status.conditions"),
+        RUNNING_KIND: (
+            "spec.terminationGracePeriodSeconds", "status.phase", "status.nodeName", "status.interfaces",
+            "status.conditions", "status.guestOSInfo",
+        ),
         LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
     }  # fmt: skip
     kept_when_stopped = True
     reached: tuple[str, ...] = (KIND, RUNNING_KIND, LAUNCHER_KIND)
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
-        """Sockets, because only they and memory can be changed while it runs; the exact CPU share as a request,
-        because KubeVirt would ask for a tenth of it. https://kubevirt.io/user-guide/compute/cpu_hotplug/
-        """
         labels, annotations = instance_labels(spec), instance_annotations(spec)
+        settings = spec.settings
+        named = {kind: {"name": settings[kind]} for kind in ("instancetype", "preference") if settings.get(kind)}
+        imported = machine_manifest.data_volume_templates(spec)
         return {
             "apiVersion": "kubevirt.io/v1",
             "kind": KIND,
@@ -65,24 +64,12 @@ class VirtualMachine:
                 "annotations": annotations,
             },
             "spec": {
-                "runStrategy": "Halted" if spec.wanted in _IDLE else "Always",
+                "runStrategy": machine_manifest.run_strategy(spec),
+                **named,
+                **({"dataVolumeTemplates": imported} if imported else {}),
                 "template": {
                     "metadata": {"labels": dict(labels), "annotations": dict(annotations)},
-                    "spec": {
-                        "terminationGracePeriodSeconds": GRACE_SECONDS,
-                        "evictionStrategy": "LiveMigrateIfPossible",
-                        "domain": {
-                            "cpu": {"sockets": max(1, -(-spec.cpu // 1000)), "cores": 1, "threads": 1},
-                            "memory": {"guest": memory_quantity(spec.memory)},
-                            "resources": {"requests": {"cpu": cpu_quantity(spec.cpu)}},
-                            "devices": {
-                                "disks": [{"name": "root", "disk": {"bus": "virtio"}}],
-                                "interfaces": [{"name": "default", "masquerade": {}}],
-                            },
-                        },
-                        "networks": [{"name": "default", "pod": {}}],
-                        "volumes": [{"name": "root", "containerDisk": {"image": spec.image}}],
-                    },
+                    "spec": machine_manifest.machine_spec(spec),
                 },
             },
         }
@@ -90,7 +77,21 @@ class VirtualMachine:
     def shared(
         self, cluster: ClusterRef, settings: Mapping[str, Any], secrets: Mapping[str, Any]
     ) -> Sequence[dict[str, Any]]:
-        return ()
+        """KubeVirt reads `userdata` and `networkdata`; a guest without user data of its own still learns its keys."""
+        given = secrets.get("cloud_init") or {}
+        keys = settings.get("ssh_keys") or []
+        made = []
+        if given or keys:
+            data = {"userdata": given.get("user_data") or "#cloud-config\n{}\n"}
+            data |= {"networkdata": given["network_data"]} if "network_data" in given else {}
+            made.append(objects.secret(cluster, "cloudinit", data))
+        if keys:
+            made.append(objects.secret(cluster, "ssh", {f"key{n}": key for n, key in enumerate(keys, 1)}))
+        if secrets.get("registry"):
+            made.append(objects.registry_secret(cluster, settings["registry"], secrets["registry"]))
+        if settings.get("ports"):
+            made.append(objects.service(cluster, settings["ports"]))
+        return made
 
     def status_of(self, objects: Mapping[str, Object], around: Surroundings) -> Observed:
         return _Reading(objects, around).observed()
@@ -99,11 +100,13 @@ class VirtualMachine:
         self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
     ) -> Sequence[KubeCall]:
         if operation is InstanceOperation.START:
-            return (self._apply(spec, Wanted.RUNNING),)
+            again = observed is not None and observed.ended is not None
+            return (self._apply(spec, Wanted.RUNNING), *((_start(spec),) if again else ()))
         if operation is InstanceOperation.STOP:
             if observed is not None and observed.reason is Reason.TERMINATION_STUCK:
-                return (_pull_the_plug(spec),)
-            return (*_awake(spec, observed), self._apply(spec, Wanted.STOPPED))
+                return (_end_within(spec, 0),)
+            calls = (*_awake(spec, observed), self._apply(spec, Wanted.STOPPED))
+            return calls if spec.grace is None else (*calls, _end_within(spec, spec.grace))
         if operation is InstanceOperation.SUSPEND:
             return (_pause(spec),)
         if operation is InstanceOperation.RESUME:
@@ -139,9 +142,16 @@ def _awake(spec: InstanceSpec, observed: Observed | None) -> tuple[KubeCall, ...
     return (replace(_unpause(spec), missing_ok=True),)
 
 
-def _pull_the_plug(spec: InstanceSpec) -> KubeCall:
-    body = {"gracePeriod": 0}
-    return KubeCall("put", KIND, spec.name, "stop", body, already=("VM is not running",), missing_ok=True)
+def _end_within(spec: InstanceSpec, seconds: int) -> KubeCall:
+    """Of a VM that is stopping already: only a shorter time is taken, 0 pulls the plug."""
+    body = {"gracePeriod": seconds}
+    already = ("VM is not running", "Halted does not support")
+    return KubeCall("put", KIND, spec.name, "stop", body, already=already, missing_ok=True)
+
+
+def _start(spec: InstanceSpec) -> KubeCall:
+    """For a guest that shut itself down, which its run strategy leaves alone."""
+    return KubeCall("put", KIND, spec.name, "start", already=("already running", "does not support manual start"))
 
 
 def _restart(spec: InstanceSpec) -> KubeCall:
@@ -159,13 +169,14 @@ class _Reading:
         self.launcher = objects.get(LAUNCHER_KIND)
         self.around = around
         self.printable: str = reading.status(self.vm).get("printableStatus") or "Stopped"
-        self.halted = reading.spec(self.vm).get("runStrategy") == "Halted"
+        self.strategy: str | None = reading.spec(self.vm).get("runStrategy")
+        self.halted = self.strategy == "Halted"
         self.created = reading.status(self.vm).get("created") is True
         self.phase: str = reading.status(self.vmi).get("phase") or self._phase_by_hearsay()
         self.node: str | None = reading.status(self.vmi).get("nodeName")
 
     def observed(self) -> Observed:
-        return self._leaving() or self._idle() or self._refused() or self._running() or self._waiting()
+        return self._leaving() or self._idle() or self._ended() or self._refused() or self._running() or self._waiting()
 
     def _leaving(self) -> Observed | None:
         if self.vm is None or reading.deleting(self.vm):
@@ -185,6 +196,13 @@ class _Reading:
 
     def _idle(self) -> Observed | None:
         return self._is(InstanceStatus.STOPPED) if self.halted else None
+
+    def _ended(self) -> Observed | None:
+        """The guest shut itself down, and its run strategy leaves it so."""
+        if self.strategy != "RerunOnFailure" or self.phase != "Succeeded":
+            return None
+        seen = self._is(InstanceStatus.STOPPED, Reason.COMPLETED, "the guest shut itself down")
+        return replace(seen, ended="completed")
 
     def _refused(self) -> Observed | None:
         """The launcher Pod was refused: KubeVirt shows `Starting` for ever and says why in a condition only."""
@@ -239,6 +257,10 @@ class _Reading:
             message=message,
             uid=reading.metadata(self.vm).get("uid"),
             incarnation=self._incarnation(),
+            revision=reading.revision(self.vmi if self.vmi is not None else self.vm),
+            grace=reading.spec(self.vmi).get("terminationGracePeriodSeconds"),
+            restart_required=self._condition("RestartRequired").get("status") == "True",
+            guest=self._guest(),
             node=self.node,
             ip=self._ip(),
             restarts=self._failure_count(),
@@ -250,6 +272,14 @@ class _Reading:
         if self.vmi is not None:
             return reading.incarnation(self.vmi)
         return reading.incarnation(self.vm) if self.phase or not self.created else None
+
+    def _guest(self) -> dict[str, Any] | None:
+        """What its agent tells, where it has one."""
+        if self._condition("AgentConnected").get("status") != "True":
+            return None
+        told = reading.status(self.vmi).get("guestOSInfo") or {}
+        names = {"name": "name", "version": "version", "kernel": "kernelRelease", "architecture": "machine"}
+        return {name: str(told[key])[:200] for name, key in names.items() if told.get(key)}
 
     def _phase_by_hearsay(self) -> str:
         """Without the VMI's own word, the VM's counts only while the VMI was started from the template as it is now."""

@@ -61,7 +61,7 @@ class Writer:
             elif call.verb == "apply":
                 await self._apply(spec, call)
             elif call.verb == "delete":
-                await self.delete(call.kind, spec.cluster.namespace, call.name, call.uid)
+                await self.delete(call.kind, spec.cluster.namespace, call.name, call.uid, call.grace)
             else:
                 await self._change(spec, call)
 
@@ -127,14 +127,16 @@ class Writer:
                 if not done and not (error.missing and call.missing_ok):
                     raise
 
-    async def delete(self, kind: str, namespace: str | None, name: str, uid: str | None) -> None:
+    async def delete(
+        self, kind: str, namespace: str | None, name: str, uid: str | None, grace: int | None = None
+    ) -> None:
         """Until this very object is gone or going."""
         if uid is None:
             return
         async with said_our_way():
             try:
                 async with self._changes:
-                    await self._client.delete(KINDS[kind], namespace, name, uid)
+                    await self._client.delete(KINDS[kind], namespace, name, uid, grace)
             except Refusal as error:
                 if error.missing:
                     return

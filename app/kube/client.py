@@ -138,9 +138,12 @@ class KubeClient:
         path = kind.path(namespace, name)
         return await self._call("patch", kind, "PATCH", path, params=params, body=body, content_type=MERGE_PATCH)
 
-    async def delete(self, kind: Kind, namespace: str | None, name: str, uid: str) -> dict[str, Any]:
-        """Of exactly this object: 409 where the name belongs to another by now."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(
+        self, kind: Kind, namespace: str | None, name: str, uid: str, grace: int | None = None
+    ) -> dict[str, Any]:
+        """Of exactly this object: 409 where the name belongs to another by now. `grace`: seconds, where not its own."""
+        body: dict[str, Any] = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        body |= {} if grace is None else {"gracePeriodSeconds": grace}
         return await self._call("delete", kind, "DELETE", kind.path(namespace, name), body=body)
 
     async def put(

@@ -195,7 +195,9 @@ async def operate(
         view = await clusters.load(session, viewer, key_of(cluster))
 
     async def one(session: Session, id: str) -> bulk.Done:
-        instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
+        instance, operation = await instances.operate(
+            session, viewer, key_of(id), body.operation, request_id(), body.grace_seconds
+        )
         return bulk.Done(operation, instance.cluster_id)
 
     async def hold(session: Session, ids: list[str]) -> None:

@@ -98,7 +98,9 @@ async def operate(
             await instances.hold(session, viewer, [key_of(instance)], body.operation)
             before, _ = await instances.load(session, viewer, key_of(instance), lock=True)
             unchanged(if_match, lambda: views.instance(before))
-        changed, operation = await instances.operate(session, viewer, key_of(instance), body.operation, request_id())
+        changed, operation = await instances.operate(
+            session, viewer, key_of(instance), body.operation, request_id(), body.grace_seconds
+        )
         return Outcome(
             {"instance": views.instance(changed), "operation": views.operation(operation)}, nudge=[changed.cluster_id]
         )
@@ -120,7 +122,9 @@ async def operate_many(
     request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.BulkOperate
 ) -> Response:
     async def one(session: Session, id: str) -> bulk.Done:
-        instance, operation = await instances.operate(session, viewer, key_of(id), body.operation, request_id())
+        instance, operation = await instances.operate(
+            session, viewer, key_of(id), body.operation, request_id(), body.grace_seconds
+        )
         return bulk.Done(operation, instance.cluster_id)
 
     async def hold(session: Session, ids: list[str]) -> None:

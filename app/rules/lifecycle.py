@@ -31,9 +31,6 @@ TRANSITIONS: dict[InstanceOperation, Transition] = {
     InstanceOperation.SUSPEND: Transition(Wanted.SUSPENDED, InstanceStatus.SUSPENDING),
     InstanceOperation.RESUME: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
     InstanceOperation.RESTART: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
-    InstanceOperation.REPLACE: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
-    InstanceOperation.REBOOT: Transition(Wanted.RUNNING, InstanceStatus.RUNNING),
-    InstanceOperation.MIGRATE: Transition(Wanted.RUNNING, InstanceStatus.RUNNING),
 }
 
 SETTLED: dict[Wanted, InstanceStatus] = {

@@ -10,11 +10,21 @@ from app.models import InstanceOperation, InstanceStatus
 from app.schemas.fields import Ids, In, Out, example
 from app.schemas.operations import OperationRead
 
+Grace = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=3600,
+        description="For stop and restart: seconds in which it must have ended, 0 at once. Also for a stop under way.",
+    ),
+]
+
 
 class Operate(In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"operation": "stop"}]})
 
     operation: Annotated[InstanceOperation, Field(strict=False)]
+    grace_seconds: Grace = None
 
 
 class BulkOperate(In):
@@ -25,6 +35,7 @@ class BulkOperate(In):
     )
 
     operation: Annotated[InstanceOperation, Field(strict=False)]
+    grace_seconds: Grace = None
     ids: Ids
 
 

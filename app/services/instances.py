@@ -47,19 +47,28 @@ async def hold(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]
 
 
 async def operate(
-    session: Session, viewer: Viewer, key: uuid.UUID | str, operation: InstanceOperation, request_id: str
+    session: Session,
+    viewer: Viewer,
+    key: uuid.UUID | str,
+    operation: InstanceOperation,
+    request_id: str,
+    grace: int | None = None,
 ) -> tuple[Instance, Operation]:
-    """Raises NotFound, WrongState (naming what is possible), QuotaExceeded (a start that must charge compute again)."""
+    """`grace`: seconds in which it must have ended, where it is to end; a stop under way can so be hurried.
+
+    Raises NotFound, WrongState (naming what is possible), QuotaExceeded (a start that must charge compute again).
+    """
     auth.require(viewer, Permission.INSTANCES_OPERATE)
     instance, cluster = await load(session, viewer, key)
     transition = lifecycle.TRANSITIONS[operation]
     if transition.wanted is Wanted.RUNNING:
-        _check(instance, cluster, operation)  # before the quota has its say; again below, under the lock
+        _check(instance, cluster, operation, grace)  # before the quota has its say; again below, under the lock
         compute = Amounts(cpu=cluster.cpu_per_inst, memory=cluster.memory_per_inst)
         await auth.reserve_start(session, cluster.owner_id, instance.id, compute)
     instance, cluster = await load(session, viewer, key, lock=True)
-    _check(instance, cluster, operation)
+    _check(instance, cluster, operation, grace)
     instance.wanted = transition.wanted
+    instance.grace = grace
     instance.status = transition.meanwhile
     # What completed is run again only by its next incarnation.
     again = transition.wanted is Wanted.RUNNING and instance.reason == Reason.COMPLETED
@@ -93,11 +102,12 @@ async def operate(
     return instance, row
 
 
-def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation) -> None:
+def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation, grace: int | None) -> None:
     deleting = cluster.phase == ClusterPhase.DELETING or instance.wanted == Wanted.ABSENT
     status = InstanceStatus.DELETING if deleting else InstanceStatus(instance.status)
     allowed = lifecycle.allowed_operations(status, instance.suspend)
-    if operation in allowed:
+    hurried = operation is InstanceOperation.STOP and grace is not None and status is InstanceStatus.STOPPING
+    if operation in allowed or hurried:
         return
     possible = ", ".join(allowed) if allowed else "nothing: it is being deleted"
     why = f"It is {status}; possible now: {possible}."

@@ -218,10 +218,28 @@ class ControlPlane:
             )
         )
         return (
+            *self._aggregation_flags(),
             f"--kubelet-client-certificate={certificate}",
             f"--kubelet-client-key={key}",
             "--kubelet-preferred-address-types=InternalIP",
             f"--egress-selector-config-file={selection}",
+        )
+
+    def _aggregation_flags(self) -> Sequence[str]:
+        """How the API server proves itself, and whom it speaks for, to API servers that run as Pods."""
+        folder = self.directory / "front-proxy"
+        folder.mkdir(exist_ok=True)
+        authority = Authority(folder)
+        certificate, key = authority.client("front-proxy-client", "front-proxy")
+        return (
+            f"--requestheader-client-ca-file={authority.certificate}",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={certificate}",
+            f"--proxy-client-key-file={key}",
+            "--enable-aggregator-routing=true",
         )
 
     def _spawn_controllers(self) -> None:

@@ -83,6 +83,9 @@ def _kubelet(folder: Path, authority: Path) -> Mapping[str, Any]:
         "failCgroupV1": False,
         "failSwapOn": False,
         "resolvConf": "",
+        # Nobody answers there; but without a domain to search, KubeVirt's DHCP has nothing valid to tell its guests.
+        "clusterDNS": ["10.96.0.10"],
+        "clusterDomain": "cluster.local",
         # The disk is the machine's, and how full that is says nothing about this node.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,

@@ -56,11 +56,19 @@ def write(folder: Path, binaries: Path) -> None:
     """
     blobs = folder / "blobs"
     blobs.mkdir(parents=True)
-    tags: dict[str, dict[str, str]] = {}
-    for name, image in _images(binaries).items():
-        repository, _, tag = name.removeprefix("registry.example/").rpartition(":")
-        tags.setdefault(repository if "/" in repository else f"library/{repository}", {})[tag] = _write(blobs, image)
-    (folder / "tags.json").write_text(json.dumps(tags))
+    tag(folder, {name: _write(blobs, image) for name, image in _images(binaries).items()})
+
+
+def tag(folder: Path, names: Mapping[str, str]) -> None:
+    """Let images whose blobs are there be found by name, beside those that have one already; names → digests."""
+    path = folder / "tags.json"
+    tags: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+    for name, digest in names.items():
+        repository, _, version = name.removeprefix("registry.example/").rpartition(":")
+        tags.setdefault(repository if "/" in repository else f"library/{repository}", {})[version] = digest
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(tags))
+    draft.rename(path)
 
 
 def _images(binaries: Path) -> Mapping[str, _Image]:
@@ -84,19 +92,22 @@ def _images(binaries: Path) -> Mapping[str, _Image]:
 
 
 def _write(blobs: Path, image: _Image) -> str:
-    """The digest of its manifest."""
-    layer = _put(blobs, _layer(image))
-    system = {"os": "linux", "architecture": _ARCHITECTURES[platform.machine()]}
     run = {"Entrypoint": list(image.entrypoint), "Env": ["PATH=/bin"]}
-    configuration = {**system, "config": run, "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}
-    config = _put(blobs, json.dumps(configuration).encode())
+    return put_image(blobs, [put(blobs, _layer(image))], run)
+
+
+def put_image(blobs: Path, layers: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> str:
+    """The digest of its manifest. `layers` as `put` answers them, `run` as in the image's configuration."""
+    system = {"os": "linux", "architecture": _ARCHITECTURES[platform.machine()]}
+    diffs = {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]}
+    config = put(blobs, json.dumps({**system, "config": run, "rootfs": diffs}).encode())
     manifest = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST,
         "config": {"mediaType": _CONFIG, **config},
-        "layers": [{"mediaType": _LAYER, **layer}],
+        "layers": [{"mediaType": _LAYER, **layer} for layer in layers],
     }
-    return str(_put(blobs, json.dumps(manifest).encode())["digest"])
+    return str(put(blobs, json.dumps(manifest).encode())["digest"])
 
 
 def _layer(image: _Image) -> bytes:
@@ -126,7 +137,8 @@ def _roots(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _put(blobs: Path, content: bytes) -> dict[str, Any]:
+def put(blobs: Path, content: bytes) -> dict[str, Any]:
+    """Its digest and size."""
     digest = hashlib.sha256(content).hexdigest()
     (blobs / f"sha256-{digest}").write_bytes(content)
     return {"digest": f"sha256:{digest}", "size": len(content)}

@@ -18,13 +18,22 @@ def plan(picture: Picture) -> Plan:
 
 
 def step_for(
-    wanted: Wanted, seen: Seen | None, incarnation: int, *, kept_when_stopped: bool, known_gone: bool = True
+    wanted: Wanted,
+    seen: Seen | None,
+    incarnation: int,
+    *,
+    kept_when_stopped: bool,
+    known_gone: bool = True,
+    grace: int | None = None,
 ) -> Verb | None:
-    """The one step that an instance needs now, if any. `known_gone`: nothing that was made lately may still show."""
+    """The one step that an instance needs now, if any. `known_gone`: nothing that was made lately may still show.
+
+    `grace`: seconds that its end may take, where somebody said so.
+    """
     if wanted is Wanted.RUNNING:
         return _towards_running(seen, incarnation, kept_when_stopped)
     if wanted is Wanted.STOPPED:
-        return _towards_stopped(seen, kept_when_stopped)
+        return _towards_stopped(seen, kept_when_stopped, grace)
     if wanted is Wanted.SUSPENDED:
         return _towards_suspended(seen)
     if seen is None:
@@ -42,6 +51,7 @@ def _steps(picture: Picture) -> tuple[Step, ...]:
             instance.incarnation,
             kept_when_stopped=picture.kept_when_stopped,
             known_gone=lately is None,
+            grace=instance.grace,
         )
         if verb is not None and verb is not lately:
             found.append(Step(verb, instance.id))
@@ -90,9 +100,11 @@ def _towards_running(seen: Seen | None, incarnation: int, kept_when_stopped: boo
     return None
 
 
-def _towards_stopped(seen: Seen | None, kept_when_stopped: bool) -> Verb | None:
+def _towards_stopped(seen: Seen | None, kept_when_stopped: bool, grace: int | None) -> Verb | None:
     if seen is None:
         return Verb.APPLY if kept_when_stopped else None
+    if seen.deleting and grace is not None and seen.grace is not None and grace < seen.grace:
+        return Verb.STOP
     if seen.deleting or seen.status is InstanceStatus.STOPPED:
         return None
     return Verb.STOP

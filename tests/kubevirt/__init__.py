@@ -1,0 +1,1 @@
+"""On a real KubeVirt: CMP through its HTTP API only, virtual machines that boot."""
