@@ -63,7 +63,6 @@ class OperationKind(enum.StrEnum):
     CLUSTER_CREATE = "cluster.create"
     CLUSTER_DELETE = "cluster.delete"
     CLUSTER_SCALE = "cluster.scale"
-    CLUSTER_UPDATE = "cluster.update"
     INSTANCE_START = "instance.start"
     INSTANCE_STOP = "instance.stop"
     INSTANCE_SUSPEND = "instance.suspend"

@@ -32,7 +32,7 @@ from app.routers.deps import (
 from app.routers.wire import BareRoute, Json, StrictRoute, tagged
 from app.rules.access import Permission, Viewer
 from app.rules.naming import LABEL_FILTER_PATTERN, SEARCH_PATTERN
-from app.services import catalogue, clusters, instances, operations
+from app.services import catalogue, clusters, instances, operations, scaling
 from app.services.catalogue import Offers
 from app.services.clusters import ClusterView, ClusterWish
 from app.settings import Settings
@@ -206,6 +206,42 @@ async def operate(
     return await bulk.answer(request, state, viewer, [str(member.id) for member in view.instances], one, hold=hold)
 
 
+@router.post(
+    "/{cluster}/scale",
+    response_model=schemas.ClusterRead,
+    summary="Give a cluster more instances, or fewer",
+    description="New instances take the lowest free numbers. The highest numbers go, unless `remove` names others. "
+    "Quota of what goes is released when Kubernetes has let go of it; `wait` waits for that.",
+)
+async def scale(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    cluster: Key,
+    body: schemas.ClusterScale,
+    waiting: Annotated[WaitQuery, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    if (body.instance_count or 0) > state.settings.max_instances:
+        raise Invalid(f"A cluster may have at most {state.settings.max_instances} instances here.")
+    remove = [key_of(id) for id in body.remove or ()]
+
+    async def work(session: Session) -> Outcome:
+        view = await scaling.hold(session, viewer, key_of(cluster))
+        unchanged(if_match, lambda: views.cluster(view))
+        await scaling.scale(session, viewer, view, body.instance_count, remove, request_id())
+        return _made(await clusters.load(session, viewer, view.cluster.id), [])
+
+    written = await write(request, state, viewer, work, status=200)
+    seconds = seconds_to_wait(request, state, waiting)
+    if written.outcome is None or seconds == 0:
+        return written.response
+    await operations.wait(state.database, state.broadcaster, viewer, written.outcome.body["operation"]["id"], seconds)
+    async with state.database.reading() as session:
+        view = await clusters.load(session, viewer, written.outcome.body["id"])
+    return Json(views.cluster(view))
+
+
 def _made(view: ClusterView, warnings: list[str]) -> Outcome:
     return Outcome(views.cluster(view), nudge=[view.cluster.id], headers=warned(warnings))
 
@@ -235,7 +271,6 @@ def _wish(state: State, offers: Offers, body: schemas.ClusterCreate) -> tuple[Cl
         flavour=size.flavour,
         spec=catalogue.sized(size, own.stored() if own is not None else {}),
         seal=sealing_of(state, own.secrets() if own is not None else {}),
-        max_unavailable=body.max_unavailable,
     )
     return wish, [*size.warnings, *image.warnings]
 

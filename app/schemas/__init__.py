@@ -13,7 +13,7 @@ from app.schemas.catalogue import (
     PolicyChange,
     PolicyRead,
 )
-from app.schemas.clusters import BulkDelete, ClusterCreate, ClusterRead, ClusterSummary
+from app.schemas.clusters import BulkDelete, ClusterCreate, ClusterRead, ClusterScale, ClusterSummary
 from app.schemas.events import EventRead
 from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out, Username
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
@@ -32,6 +32,7 @@ __all__ = [
     "ClusterCreate",
     "ClusterName",
     "ClusterRead",
+    "ClusterScale",
     "ClusterSummary",
     "ContainerSettings",
     "ContainerSettingsRead",

@@ -65,9 +65,6 @@ class ClusterCreate(In):
         "VMs. A name that the catalogue has means the catalogue's.",
     )
     labels: Labels = Field(default_factory=dict)
-    max_unavailable: int = Field(
-        1, ge=1, le=3000, description="How many instances may be down while changed ones replace the others."
-    )
     container: ContainerSettings | None = Field(None, description="For containers: what runs in each, and how.")
     vm: VmSettings | None = Field(None, description="For VMs: disks, boot, cloud-init.")
 
@@ -95,6 +92,21 @@ class ClusterCreate(In):
         return given or DEFAULTS[self.instance_type]
 
 
+class ClusterScale(In):
+    """How many instances there are to be, or which ones are to go."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"instance_count": 5}, {"remove": ["web-instance-2"]}]})
+
+    instance_count: int | None = Field(None, ge=1, le=3000)
+    remove: Ids | None = Field(None, description="Instances by id or name; without it the highest numbers go.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "ClusterScale":
+        if self.instance_count is None and self.remove is None:
+            raise ValueError("give `instance_count`, or `remove`")
+        return self
+
+
 class BulkDelete(In):
     """Clusters by id or name."""
 
@@ -116,8 +128,6 @@ _SUMMARY: dict[str, Any] = {
     "image": "nginx:latest",
     "image_name": None,
     "flavour": None,
-    "revision": 1,
-    "max_unavailable": 1,
     "labels": {"team": "shop"},
     "phase": "running",
     "reason": None,
@@ -144,8 +154,6 @@ class ClusterSummary(Out):
     image: str = Field(description="Its reference, whatever the catalogue says of its name by now.")
     image_name: str | None = Field(description="The catalogue's name of it, where it was chosen by one.")
     flavour: str | None = Field(description="The catalogue's name of its size, where it was made from one.")
-    revision: int = Field(description="Of image and settings; instances that run an older one are replaced in turn.")
-    max_unavailable: int
     labels: dict[str, str]
     phase: ClusterPhase
     reason: str | None

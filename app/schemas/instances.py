@@ -52,11 +52,9 @@ INSTANCE: dict[str, Any] = {
     "restarts": 0,
     "cpu": 0.5,
     "memory": 512,
-    "revision": 1,
-    "restart_required": False,
     "guest": None,
     "allowed_operations": ["stop", "suspend", "restart"],
-    "capabilities": {"suspend": "freeze", "migrate": False, "logs": True, "exec": True, "port_forward": True}
+    "capabilities": {"suspend": "freeze", "logs": True, "exec": True, "port_forward": True}
     | {"console": False, "vnc": False},
     "created_at": "2026-11-23T07:14:08.946424Z",
     "updated_at": "2026-11-23T07:14:09.413132Z",
@@ -65,7 +63,6 @@ INSTANCE: dict[str, Any] = {
 
 class Capabilities(Out):
     suspend: str | None = Field(description="How it would be suspended: freeze, vm-pause, or not at all.")
-    migrate: bool = Field(description="Whether it could move to another node while it runs.")
     logs: bool = Field(description="Whether its log can be read now.")
     exec: bool = Field(description="Whether a command can be run in it now.")
     port_forward: bool = Field(description="Whether its ports can be reached now.")
@@ -88,8 +85,6 @@ class InstanceRead(Out):
     restarts: int
     cpu: float = Field(description="Cores that it is charged for, or would be if it ran.")
     memory: int = Field(description="MiB, likewise.")
-    revision: int | None = Field(description="The cluster's revision that it runs, as last seen.")
-    restart_required: bool = Field(description="Its new size waits for the next start.")
     guest: dict[str, Any] | None = Field(description="What a guest agent tells of the system inside a VM.")
     allowed_operations: list[InstanceOperation]
     capabilities: Capabilities

@@ -38,7 +38,6 @@ class ClusterWish:
     flavour: str | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
     seal: Callable[[uuid.UUID], str | None] = lambda _cluster_id: None
-    max_unavailable: int = 1
 
     @property
     def each(self) -> Amounts:
@@ -142,7 +141,7 @@ def _amounts(wish: ClusterWish) -> Amounts:
 
 def _new(viewer: Viewer, wish: ClusterWish, namespace: str, request_id: str) -> NewCluster:
     cluster = _cluster(viewer, wish, namespace)
-    members = [_instance(cluster, ordinal) for ordinal in range(1, wish.count + 1)]
+    members = [new_instance(cluster, ordinal, cluster.created_at) for ordinal in range(1, wish.count + 1)]
     operation = operations.new(
         viewer, OperationKind.CLUSTER_CREATE, cluster, id=uuids.uuid7(), request_id=request_id, total=wish.count
     )
@@ -150,8 +149,8 @@ def _new(viewer: Viewer, wish: ClusterWish, namespace: str, request_id: str) -> 
         cluster,
         members,
         [
-            _entry(cluster, cluster.id, Amounts(clusters=1)),
-            *(_entry(cluster, member.id, wish.each) for member in members),
+            ledger_entry(cluster, cluster.id, Amounts(clusters=1)),
+            *(ledger_entry(cluster, member.id, wish.each) for member in members),
         ],
         operation,
         events.entry(
@@ -182,7 +181,7 @@ def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
         spec=dict(wish.spec),
         secrets=wish.seal(id),
         revision=1,
-        max_unavailable=wish.max_unavailable,
+        max_unavailable=1,
         labels=dict(wish.labels),
         owner_id=viewer.account_id,
         phase=ClusterPhase.PENDING,
@@ -194,7 +193,7 @@ def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
     )
 
 
-def _instance(cluster: Cluster, ordinal: int) -> Instance:
+def new_instance(cluster: Cluster, ordinal: int, now: datetime) -> Instance:
     name = naming.instance_name(cluster.name, ordinal)
     return Instance(
         id=uuids.uuid7(),
@@ -217,12 +216,12 @@ def _instance(cluster: Cluster, ordinal: int) -> Instance:
         node=None,
         ip=None,
         restarts=0,
-        created_at=cluster.created_at,
-        updated_at=cluster.created_at,
+        created_at=now,
+        updated_at=now,
     )
 
 
-def _entry(cluster: Cluster, resource_id: uuid.UUID, amounts: Amounts) -> dict[str, object]:
+def ledger_entry(cluster: Cluster, resource_id: uuid.UUID, amounts: Amounts) -> dict[str, object]:
     return {
         "resource_id": resource_id,
         "account_id": cluster.owner_id,

@@ -28,8 +28,6 @@ COLUMNS: tuple[Any, ...] = (
     Cluster.image,
     Cluster.image_name,
     Cluster.flavour,
-    Cluster.revision,
-    Cluster.max_unavailable,
     Cluster.labels,
     Cluster.owner_id,
     Cluster.phase,

@@ -175,7 +175,7 @@ async def _typed(streams: Streams, name: str, command: str) -> str:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5):
                     while mark not in said:
-                        said += bytes(await socket.recv()).decode(errors="replace")
+                        said += bytes(await socket.recv(decode=False)).decode(errors="replace")
     return said
 
 

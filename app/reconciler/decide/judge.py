@@ -114,6 +114,8 @@ def _operation(
         return OperationRuling(op, OperationStatus.CANCELLED, op.done, op.total, None, "the cluster is being deleted")
     if op.kind == OperationKind.CLUSTER_CREATE:
         return _creation(picture, rulings, op)
+    if op.kind == OperationKind.CLUSTER_SCALE:
+        return _scaling(picture, outcome, rulings, op)
     return _instance_operation(rulings, op)
 
 
@@ -136,6 +138,18 @@ def _creation(picture: Picture, rulings: Mapping[uuid.UUID, Ruling], op: Operati
         return OperationRuling(op, OperationStatus.FAILED, done, len(instances), first.reason, message[:1024])
     status = OperationStatus.SUCCEEDED if done == len(instances) else None
     return OperationRuling(op, status, done, len(instances))
+
+
+def _scaling(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], op: Operation) -> OperationRuling:
+    """Of the instances that it made, and those that it lets go."""
+    made = [i for i in picture.remaining() if i.created_at >= op.created_at]
+    leaving = [i for i in picture.instances if i.wanted == Wanted.ABSENT and i.id not in outcome.gone_instances]
+    behind = [i for i in made if not _is_as_wished(rulings[i.id])]
+    done = max(op.total - len(behind) - len(leaving), 0)
+    if failed := [rulings[i.id] for i in made if rulings[i.id].failed]:
+        message = f"{len(failed)} of {len(made)} new instances failed: {failed[0].message}"
+        return OperationRuling(op, OperationStatus.FAILED, done, op.total, failed[0].reason, message[:1024])
+    return OperationRuling(op, None if behind or leaving else OperationStatus.SUCCEEDED, done, op.total)
 
 
 def _instance_operation(rulings: Mapping[uuid.UUID, Ruling], op: Operation) -> OperationRuling:
@@ -200,7 +214,8 @@ def _phase(
         return ClusterPhase.RUNNING
     failed = any(rulings[i.id].failed for i in instances)
     ended = {ruling.operation.id for ruling in operations if ruling.status is not None}
-    creating = any(op.kind == OperationKind.CLUSTER_CREATE and op.id not in ended for op in picture.operations)
+    making = (OperationKind.CLUSTER_CREATE, OperationKind.CLUSTER_SCALE)
+    creating = any(op.kind in making and op.id not in ended for op in picture.operations)
     first_time = creating or picture.cluster.phase in (ClusterPhase.PENDING, ClusterPhase.PROVISIONING)
     if first_time and not failed:
         nothing_yet = picture.namespace is None and outcome.namespace_uid is None

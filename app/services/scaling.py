@@ -1,0 +1,145 @@
+"""How many instances a cluster has: more of them, or fewer, and which ones go."""
+
+import uuid
+from collections.abc import Sequence
+
+import uuid_utils.compat as uuids
+
+from app import auth
+from app.database import Session
+from app.errors import Invalid, WrongState
+from app.models import (
+    Cluster,
+    ClusterPhase,
+    Instance,
+    InstanceStatus,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Wanted,
+)
+from app.rules import volumes
+from app.rules.access import Permission, Viewer
+from app.rules.quota import Amounts
+from app.services.clusters import ClusterView, ledger_entry, load, new_instance
+from app.store import clusters, events, ledger, operations
+
+
+async def hold(session: Session, viewer: Viewer, key: uuid.UUID | str) -> ClusterView:
+    """The cluster, with every lock that scaling it needs: the account's first. Raises NotFound."""
+    view = await load(session, viewer, key)
+    await ledger.lock_account(session, view.cluster.owner_id)
+    return await load(session, viewer, view.cluster.id, lock=True)
+
+
+async def scale(
+    session: Session,
+    viewer: Viewer,
+    view: ClusterView,
+    count: int | None,
+    remove: Sequence[uuid.UUID | str],
+    request_id: str,
+) -> Operation:
+    """New instances take the lowest numbers that are free; those that go are the named ones, else the highest numbers.
+
+    `view` is from `hold`. A scaling that is under way is cancelled: this one starts from what is wished now.
+    Raises Invalid, WrongState, QuotaExceeded.
+    """
+    auth.require(viewer, Permission.CLUSTERS_WRITE)
+    cluster = view.cluster
+    if cluster.phase == ClusterPhase.DELETING:
+        raise WrongState("The cluster is being deleted.")
+    staying = [member for member in view.instances if member.wanted != Wanted.ABSENT]
+    leaving = _named(staying, remove)
+    wanted = len(staying) - len(leaving) if count is None else count
+    if leaving and wanted != len(staying) - len(leaving):
+        raise Invalid(
+            f"There are {len(staying)} instances and {len(leaving)} are named to go: leave `instance_count` out, or "
+            "let it be what remains."
+        )
+    if wanted < 1:
+        raise Invalid("A cluster keeps at least one instance. Stop that one, or delete the cluster.")
+    leaving = leaving or staying[wanted:]
+    operation = operations.new(
+        viewer,
+        OperationKind.CLUSTER_SCALE,
+        cluster,
+        id=uuids.uuid7(),
+        request_id=request_id,
+        total=max(abs(wanted - len(staying)), 1),
+    )
+    await _cancel_earlier(session, viewer, cluster, operation)
+    await _grow(session, cluster, view.instances, wanted - len(staying), operation)
+    for member in leaving:
+        _let_go(member, operation)
+    session.add(operation)
+    cluster.instance_count = wanted
+    cluster.updated_at = operation.created_at
+    await session.flush()
+    await clusters.due_now(session, cluster.id)
+    await events.add(
+        session,
+        kind="operation.started",
+        actor=viewer.username,
+        cluster=cluster,
+        operation_id=operation.id,
+        status=cluster.phase,
+        message=f"{operation.kind} from {len(staying)} to {wanted}",
+        request_id=request_id,
+    )
+    return operation
+
+
+def _named(staying: Sequence[Instance], remove: Sequence[uuid.UUID | str]) -> list[Instance]:
+    known: dict[uuid.UUID | str, Instance] = {member.id: member for member in staying}
+    known |= {member.instance_name: member for member in staying}
+    if any(key not in known for key in remove):
+        raise Invalid("`remove` names an instance that this cluster does not have. List its instances to see them.")
+    return list({known[key].id: known[key] for key in remove}.values())
+
+
+async def _grow(
+    session: Session, cluster: Cluster, members: Sequence[Instance], more: int, operation: Operation
+) -> None:
+    """A number is free when nothing of an earlier instance of that number is left in Kubernetes."""
+    if more <= 0:
+        return
+    each = Amounts(
+        cpu=cluster.cpu_per_inst,
+        memory=cluster.memory_per_inst,
+        instances=1,
+        storage=volumes.storage(cluster.spec),
+    )
+    await auth.reserve(session, cluster.owner_id, each * more)
+    taken = {member.ordinal for member in members}
+    free = [ordinal for ordinal in range(1, len(taken) + more + 1) if ordinal not in taken][:more]
+    new = [new_instance(cluster, ordinal, operation.created_at) for ordinal in free]
+    session.add_all(new)
+    await session.flush()
+    await ledger.enter(session, [ledger_entry(cluster, member.id, each) for member in new])
+
+
+def _let_go(member: Instance, operation: Operation) -> None:
+    member.wanted = Wanted.ABSENT
+    member.status = InstanceStatus.DELETING
+    member.reason = member.message = member.waiting_since = None
+    member.updated_at = operation.created_at
+    member.version += 1
+
+
+async def _cancel_earlier(session: Session, viewer: Viewer, cluster: Cluster, by: Operation) -> None:
+    for earlier in await operations.open_for_cluster(session, cluster.id):
+        if earlier.kind != OperationKind.CLUSTER_SCALE:
+            continue
+        message = f"superseded by {by.kind} {by.id}"
+        await operations.finish(session, earlier.id, OperationStatus.CANCELLED, message=message)
+        await events.add(
+            session,
+            kind="operation.finished",
+            actor=viewer.username,
+            cluster=cluster,
+            operation_id=earlier.id,
+            status=OperationStatus.CANCELLED,
+            message=message,
+            request_id=by.request_id,
+        )
