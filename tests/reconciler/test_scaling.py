@@ -56,13 +56,3 @@ async def test_a_newer_wish_begins_from_the_present_one(world: World) -> None:
     used, held = await world.used()
     assert used == held
     assert used.instances == 3
-
-
-async def test_new_ones_that_fail_are_told(world: World) -> None:
-    cluster_id = await world.create(name(), count=1)
-    await world.phase(cluster_id, "running")
-    await world.kubernetes.fault(verb="create", plural="pods", code=403, message="exceeded quota: of the namespace")
-    operation = await world.operation(await scale(world, cluster_id, 2))
-    assert operation.total == 1
-    await world.kubernetes.no_faults()
-    assert (await world.ended(operation.id)).status == "succeeded"
