@@ -261,7 +261,6 @@ class _VmSettings(In):
     ssh_keys: Annotated[list[SshKey], Field(max_length=32)] = Field(
         default_factory=list, description="Public keys, given to the guest by cloud-init."
     )
-    instancetype: Name | None = Field(None, description="A VirtualMachineClusterInstancetype of just this size.")
     preference: Name | None = Field(None, description="A VirtualMachineClusterPreference.")
     run_strategy: Literal["always", "rerun-on-failure"] = Field(
         "always", description="rerun-on-failure: a guest that shuts itself down stays stopped."
@@ -285,7 +284,7 @@ class VmSettings(_VmSettings):
     def stored(self) -> dict[str, Any]:
         plain = self.model_dump(mode="json", exclude={"cloud_init", "registry"})
         given = self.cloud_init.model_dump(exclude_none=True) if self.cloud_init is not None else {}
-        return plain | {"cloud_init": sorted(given), "registry": _account(self.registry)}
+        return plain | {"instancetype": None, "cloud_init": sorted(given), "registry": _account(self.registry)}
 
     def images(self) -> list[str]:
         return [self.kernel_boot.image] if self.kernel_boot is not None else []
@@ -296,6 +295,7 @@ class VmSettings(_VmSettings):
 
 
 class VmSettingsRead(_VmSettings):
+    instancetype: str | None = Field(None, description="The VirtualMachineClusterInstancetype that its flavour names.")
     cloud_init: list[str] = Field([], description="Which of user_data and network_data it has; never what they say.")
     registry: RegistryAccount | None = None
 

@@ -15,7 +15,7 @@ import uuid_utils.compat as uuids
 
 from app import auth
 from app.database import Database, Session
-from app.errors import Forbidden, Invalid, NameTaken, NotFound, Unsupported
+from app.errors import Forbidden, NameTaken, NotFound, Unsupported
 from app.models import Flavour, Image, InstanceType, Platform
 from app.rules import images
 from app.rules.access import Permission, Viewer
@@ -128,12 +128,10 @@ def size(
 
 
 def sized(size: Size, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of an instance's type with what its flavour says. Raises Invalid.
+    """The settings of an instance's type with what its flavour says.
 
-    An instancetype is a size: one's own goes with CPU and memory, where the policy lets those be given.
+    An instancetype is a size, which only a flavour gives: the quota counts what the flavour says.
     """
-    if size.flavour is not None and settings.get("instancetype") is not None:
-        raise Invalid("A size is given once: leave out the instancetype, or give CPU and memory instead of a flavour.")
     given = {name: value for name, value in settings.items() if value is not None}
     return {**settings, **size.settings, **given}
 
