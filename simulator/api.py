@@ -104,7 +104,8 @@ class Api:
         return _json(201, {**ACCESS_REVIEW, **request.document(), "status": {"allowed": True}})
 
     def _kubevirt_verb(self, request: Request) -> Reply:
-        if request.accept and "*/*" not in request.accept:
+        untyped = request.method == "PUT" or request.subresource == "vnc/screenshot"
+        if untyped and request.accept and "*/*" not in request.accept:
             # virt-api's verbs and screens have no type of their own to offer.
             return Reply(406, NOTHING_ACCEPTABLE.encode(), "text/plain; charset=utf-8")
         if request.method == "PUT":
