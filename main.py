@@ -27,9 +27,24 @@ from app import migrations, telemetry, worker
 from app.database import Database, Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
-from app.routers import clusters, events, health, instances, middleware, openapi, operations, problems, reach, users
+from app.routers import (
+    clusters,
+    events,
+    flavours,
+    health,
+    images,
+    instances,
+    middleware,
+    openapi,
+    operations,
+    policy,
+    problems,
+    reach,
+    users,
+)
 from app.routers.deps import State
 from app.services import users as user_service
+from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.streams import Streams
 from app.settings import Settings
@@ -39,7 +54,16 @@ log = structlog.get_logger("cmp.main")
 
 _DESCRIPTION = "Clusters of containers and virtual machines, for many tenants, each within an exact quota."
 _API = "/api/v1"
-_NOUNS = (clusters, instances, operations, users, events)  # looked through in this order for every request
+_NOUNS = (
+    clusters,
+    instances,
+    operations,
+    users,
+    events,
+    flavours,
+    images,
+    policy,
+)  # looked through in this order for every request
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -56,7 +80,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     database = Database(settings.database(), pool_size=settings.database_pool)
     broadcaster = Broadcaster(database)
-    app.state.cmp = State(settings, database, broadcaster, _streams(settings, database, broadcaster))
+    streams = _streams(settings, database, broadcaster)
+    app.state.cmp = State(settings, database, broadcaster, Catalogue(database), streams)
     for noun in (*_NOUNS, reach):
         app.include_router(noun.router, prefix=_API)
     app.include_router(health.router)
@@ -68,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
-            expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed"],
+            expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed", "Warning"],
         )
     collections = [f"{_API}{noun.router.prefix}/" for noun in _NOUNS]
     app.add_middleware(middleware.Door, collections=collections, max_body_bytes=settings.max_body_bytes)

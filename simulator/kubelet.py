@@ -48,7 +48,8 @@ class Kubelet:
         metadata = stored.obj["metadata"]
         if metadata.get("deletionTimestamp"):
             before = old["metadata"] if old else {}
-            if before.get("deletionGracePeriodSeconds") != metadata.get("deletionGracePeriodSeconds"):
+            thawed = old is not None and has_condition(old, SUSPENDED) and not has_condition(stored.obj, SUSPENDED)
+            if thawed or before.get("deletionGracePeriodSeconds") != metadata.get("deletionGracePeriodSeconds"):
                 self._stop_later(stored)
         elif old is None or not old["spec"].get("nodeName"):
             self._world.later(0, lambda: self._start(stored))
@@ -270,7 +271,7 @@ class Kubelet:
         state = "True" if ready else "False"
         missing = [gate for gate in _gates(stored.obj["spec"]) if not has_condition(stored.obj, gate)]
         if ready and missing:
-            gates = f'the status of pod readiness gate "{missing[0]}" is not "True", but False'
+            gates = ", ".join(_unready(stored.obj, gate) for gate in missing)
             pod_ready = condition("Ready", "False", "ReadinessGatesNotReady", gates)
         else:
             pod_ready = condition("Ready", state, unready, text)
@@ -316,3 +317,9 @@ def _images(pod: Json) -> dict[str, str]:
 
 def _gates(spec: Json) -> list[str]:
     return [gate["conditionType"] for gate in spec.get("readinessGates") or ()]
+
+
+def _unready(pod: Json, gate: str) -> str:
+    if has_condition(pod, gate, "False"):
+        return f'the status of pod readiness gate "{gate}" is not "True", but False'
+    return f'corresponding condition of pod readiness gate "{gate}" does not exist.'

@@ -1,4 +1,4 @@
-"""The effect of CMP's node agent: Pods annotated as frozen are reported suspended, and the agent says it is alive.
+"""The effect of CMP's node agent (`agent/`): what it tells of Pods and by its Leases, and in which order.
 
 Where the agent is switched off, nothing here happens: no Lease, no condition.
 """
@@ -13,8 +13,19 @@ from simulator.types import Json
 from simulator.world import World, condition, has_condition, with_conditions
 
 FROZEN = "cmp.io/frozen"
+GATE = "cmp.io/Running"
+LABELS = {"app.kubernetes.io/managed-by": "cmp", "instance-type": "container"}
 NAMESPACE = "cmp-system"
 COMPONENT = {"cmp.io/component": "node-agent"}
+LOST = "MemoryLost"
+MESSAGES = {
+    "Frozen": "all of its processes stand still, with their memory kept",
+    LOST: "a container ended while the Pod was suspended, and with it what it held in memory",
+    "LivenessProbe": "it has a liveness probe, which would end it while it stands still",
+}
+
+# A condition's status and reason.
+Told = tuple[str, str]
 
 
 class NodeAgent:
@@ -52,17 +63,11 @@ class NodeAgent:
             return
 
     def _changed(self, event: Event) -> None:
-        if event.type == "DELETED":
-            return
-        annotations = event.stored.obj["metadata"].get("annotations") or {}
-        before = (event.previous.obj["metadata"].get("annotations") or {}) if event.previous else {}
-        running = _running(event.stored.obj)
-        was_running = event.previous is not None and _running(event.previous.obj)
-        if annotations.get(FROZEN) != before.get(FROZEN) or (running and not was_running and FROZEN in annotations):
+        if event.type != "DELETED":
             self._look_at(event.stored)
 
     def _look_at(self, stored: Stored) -> None:
-        if _wanted(stored.obj) != has_condition(stored.obj, SUSPENDED):
+        if _wanted(stored.obj):
             self._world.later(self._world.settings.node_agent_delay, lambda: self._settle(stored))
 
     def _settle(self, stored: Stored) -> None:
@@ -73,17 +78,56 @@ class NodeAgent:
         if not self._nodes.is_up(current.obj["spec"].get("nodeName") or ""):
             return
         wanted = _wanted(current.obj)
-        if wanted == has_condition(current.obj, SUSPENDED) or (wanted and not _running(current.obj)):
-            return
-        made = condition(SUSPENDED, "True" if wanted else "False", "Frozen" if wanted else "Thawed")
-        conditions = with_conditions(current.obj["status"].get("conditions"), made)
-        self._world.set_status(current, conditions=conditions)
+        if wanted:
+            made = [condition(kind, *said, MESSAGES.get(said[1], "")) for kind, said in wanted.items()]
+            self._world.set_status(current, conditions=with_conditions(current.obj["status"].get("conditions"), *made))
 
 
-def _wanted(pod: Json) -> bool:
-    return (pod["metadata"].get("annotations") or {}).get(FROZEN) == "true"
+def _wanted(pod: Json) -> dict[str, Told]:
+    """The conditions that are to change: those of a Pod on a node that bears CMP's labels, as the agent decides."""
+    labels = pod["metadata"].get("labels") or {}
+    if not pod["spec"].get("nodeName") or any(labels.get(key) != value for key, value in LABELS.items()):
+        return {}
+    asked = (pod["metadata"].get("annotations") or {}).get(FROZEN) == "true"
+    probed = any("livenessProbe" in container for container in pod["spec"]["containers"])
+    lost = _lost_memory(pod)
+    told: dict[str, Told] = {GATE: ("True", "Running")}
+    if asked and _running(pod) and not pod["metadata"].get("deletionTimestamp") and not probed and not lost:
+        told = {GATE: ("False", "Suspended"), SUSPENDED: ("True", "Frozen")}
+    elif asked and lost:
+        told[SUSPENDED] = ("False", LOST)
+    elif asked and probed:
+        told[SUSPENDED] = ("False", "LivenessProbe")
+    elif _condition(pod, SUSPENDED):
+        told[SUSPENDED] = ("False", "Thawed")
+    if all(gate["conditionType"] != GATE for gate in pod["spec"].get("readinessGates") or ()):
+        del told[GATE]
+    return {kind: said for kind, said in told.items() if _said(pod, kind) != said}
+
+
+def _lost_memory(pod: Json) -> bool:
+    """Whether a container has ended since it was frozen."""
+    said = _condition(pod, SUSPENDED)
+    if said.get("reason") == LOST or not has_condition(pod, SUSPENDED):
+        return bool(said.get("reason") == LOST)
+    since = said["lastTransitionTime"]
+    return any("running" not in state or state["running"]["startedAt"] > since for state in _states(pod))
 
 
 def _running(pod: Json) -> bool:
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    return any("running" in status["state"] for status in statuses)
+    states = _states(pod)
+    return pod["status"].get("phase") == "Running" and bool(states) and all("running" in state for state in states)
+
+
+def _states(pod: Json) -> list[Json]:
+    return [status["state"] for status in pod["status"].get("containerStatuses") or ()]
+
+
+def _said(pod: Json, kind: str) -> Told:
+    said = _condition(pod, kind)
+    return said.get("status", ""), said.get("reason", "")
+
+
+def _condition(pod: Json, kind: str) -> Json:
+    found = (each for each in pod["status"].get("conditions") or () if each["type"] == kind)
+    return next(found, {})

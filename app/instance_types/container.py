@@ -9,6 +9,7 @@ from typing import Any, Literal
 from app.instance_types import container_manifest, doors, objects, reading
 from app.instance_types.values import (
     FROZEN,
+    UNSUSPENDABLE,
     ClusterRef,
     Door,
     InstanceSpec,
@@ -24,6 +25,7 @@ from app.rules.reach import Logs, Screenshot, Way
 
 KIND = "Pod"
 SUSPENDED = "cmp.io/Suspended"
+MEMORY_LOST = "MemoryLost"
 # A Pod's deletionTimestamp already includes its grace period.
 STUCK_SECONDS = 60
 
@@ -62,7 +64,7 @@ class Container:
                 "name": spec.name,
                 "namespace": spec.cluster.namespace,
                 "labels": instance_labels(spec),
-                "annotations": instance_annotations(spec),
+                "annotations": {**instance_annotations(spec), **_unsuspendable(spec)},
             },
             "spec": container_manifest.pod_spec(spec),
         }
@@ -107,6 +109,11 @@ class Container:
         return doors.of_container(wanted, objects)
 
 
+def _unsuspendable(spec: InstanceSpec) -> dict[str, str]:
+    """The place for whatever forbids to suspend it. Who does not answer a liveness probe is ended by the kubelet."""
+    return {UNSUSPENDABLE: "liveness-probe"} if (spec.settings.get("health") or {}).get("liveness") else {}
+
+
 def _freeze(spec: InstanceSpec, uid: str, value: str | None) -> KubeCall:
     body = {"metadata": {"annotations": {FROZEN: value}}}
     return KubeCall("merge", KIND, spec.name, body=body, uid=uid, missing_ok=value is None)
@@ -124,9 +131,11 @@ class _Reading:
         self.state: Mapping[str, Any] = self.main.get("state") or {}
         self.restarts = int(self.main.get("restartCount") or 0)
         self.agent = self.node is not None and around.has_agent(self.node)
+        self.suspend = "freeze" if self.agent and reading.annotation(pod, UNSUSPENDABLE) is None else None
 
     def observed(self) -> Observed:
-        return self._leaving() or self._ended() or self._lost() or self._off_node() or self._waiting() or self._alive()
+        gone = self._leaving() or self._ended() or self._lost() or self._off_node() or self._forgetful()
+        return gone or self._waiting() or self._alive()
 
     def _leaving(self) -> Observed | None:
         if not reading.deleting(self.pod):
@@ -177,6 +186,13 @@ class _Reading:
             return self._is(InstanceStatus.STARTING, Reason.NODE_LOST, self._node_words())
         return None
 
+    def _forgetful(self) -> Observed | None:
+        """It ended while it was suspended: whatever the kubelet starts in its place knows nothing of what it held."""
+        said = reading.condition(self.pod, SUSPENDED)
+        if reading.annotation(self.pod, FROZEN) != "true" or said.get("reason") != MEMORY_LOST:
+            return None
+        return self._is(InstanceStatus.FAILED, Reason.SUSPEND_LOST, self._history() or said.get("message"), lost=True)
+
     def _waiting(self) -> Observed | None:
         """Why the main container does not run: image, configuration, or that it keeps ending."""
         waiting = self.state.get("waiting")
@@ -208,14 +224,13 @@ class _Reading:
         if reading.annotation(self.pod, FROZEN) == "true":
             if frozen:
                 return self._is(InstanceStatus.SUSPENDED)
-            reason = Reason.WAITING if self.agent else Reason.SUSPEND_UNSUPPORTED
+            reason = Reason.WAITING if self.suspend else Reason.SUSPEND_UNSUPPORTED
             said = reading.condition(self.pod, SUSPENDED).get("message")
             return self._is(InstanceStatus.SUSPENDING, reason, reading.words(said))
         if frozen:
             return self._is(InstanceStatus.STARTING, Reason.WAITING, "waiting for the node agent to resume it")
         if not reading.is_true(self.pod, "Ready"):
-            said = reading.condition(self.pod, "Ready").get("message")
-            return self._is(InstanceStatus.STARTING, Reason.WAITING, reading.words(said))
+            return self._is(InstanceStatus.STARTING, Reason.WAITING, self._unready())
         return self._is(InstanceStatus.RUNNING, None, self._history())
 
     def _is(
@@ -237,12 +252,18 @@ class _Reading:
             node=self.node,
             ip=self.status.get("podIP"),
             restarts=self.restarts,
-            suspend="freeze" if self.agent else None,
+            suspend=self.suspend,
             deleting=deleting,
             lost=lost,
             ended=ended,
             revision=reading.revision(self.pod),
         )
+
+    def _unready(self) -> str | None:
+        ready = reading.condition(self.pod, "Ready")
+        if ready.get("reason") == "ReadinessGatesNotReady" and not self.agent:
+            return f"the node agent on {self.node}, which has to say that it runs, does not answer"
+        return reading.words(ready.get("message"))
 
     def _node_silent(self) -> bool:
         return self.node is not None and self.around.node_ready(self.node) is False

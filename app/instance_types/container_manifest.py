@@ -8,6 +8,8 @@ from app.rules import naming
 
 GRACE_SECONDS = 30
 NODE_LOSS_SECONDS = 300
+# The node agent says it of every Pod that is not suspended, so that Services leave out those that are.
+RUNNING_GATE = "cmp.io/Running"
 
 _RESTART = {"always": "Always", "on-failure": "OnFailure", "never": "Never"}
 _PULL = {"always": "Always", "if-not-present": "IfNotPresent", "never": "Never"}
@@ -24,6 +26,7 @@ def pod_spec(spec: InstanceSpec) -> dict[str, Any]:
         "enableServiceLinks": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_identity(settings)},
         "tolerations": [_tolerated("not-ready"), _tolerated("unreachable")],
+        **({"readinessGates": [{"conditionType": RUNNING_GATE}]} if spec.agents else {}),
         **({"imagePullSecrets": registry} if registry else {}),
         **({"volumes": volumes} if volumes else {}),
         "containers": [_main(spec)],
@@ -98,7 +101,8 @@ def _probes(health: Mapping[str, Any]) -> dict[str, Any]:
 def _probe(probe: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_question(probe),
-        "initialDelaySeconds": probe["initial_delay_seconds"],
+        # The API server keeps no zero.
+        **({"initialDelaySeconds": probe["initial_delay_seconds"]} if probe["initial_delay_seconds"] else {}),
         "periodSeconds": probe["interval_seconds"],
         "timeoutSeconds": probe["timeout_seconds"],
         "failureThreshold": probe["failure_threshold"],

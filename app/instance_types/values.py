@@ -22,6 +22,8 @@ CLUSTER_NAME = "cmp.io/cluster-name"
 INCARNATION = "cmp.io/incarnation"
 REVISION = "cmp.io/revision"
 FROZEN = "cmp.io/frozen"
+# Why it can be suspended nowhere.
+UNSUSPENDABLE = "cmp.io/unsuspendable"
 
 Object = Mapping[str, Any]
 
@@ -41,6 +43,7 @@ class InstanceSpec:
     """One instance as it is wished. `cpu` in millicores, `memory` in MiB; `settings` as its type's schema stores them.
 
     `grace`: seconds it may take to end, where somebody said so. `revision` counts changes of image and settings.
+    `agents`: wherever it is put, there is a node agent.
     """
 
     cluster: ClusterRef
@@ -55,6 +58,7 @@ class InstanceSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     revision: int = 1
     grace: int | None = None
+    agents: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,20 @@ def owned_namespaces(installation_id: str, namespaces: Cache) -> list[OwnedNames
     return found
 
 
+def agents_everywhere(nodes: Cache, agents: Cache) -> bool:
+    """Whether each node that takes Pods has a node agent. Not where nodes cannot be read: then nobody can say."""
+    around = surroundings(nodes, agents)
+    ready = [name for node in nodes.all() if around.node_ready(name := node["metadata"]["name"])]
+    return bool(ready) and all(around.has_agent(name) for name in ready)
+
+
+def nodes_with_agent(agents: Cache) -> frozenset[str]:
+    now = datetime.now(UTC)
+    return frozenset(
+        lease["metadata"]["name"].removeprefix(AGENT_PREFIX) for lease in agents.all() if _alive(lease, now)
+    )
+
+
 def surroundings(nodes: Cache, agents: Cache) -> Surroundings:
     """For one observation: a thousand Pods ask about the same few nodes."""
     now = datetime.now(UTC)
@@ -141,11 +155,14 @@ def surroundings(nodes: Cache, agents: Cache) -> Surroundings:
 
     @cache
     def has_agent(node: str) -> bool:
-        lease = agents.get(AGENT_NAMESPACE, AGENT_PREFIX + node)
-        renewed = ((lease or {}).get("spec") or {}).get("renewTime")
-        return renewed is not None and now - datetime.fromisoformat(renewed) < AGENT_FRESH
+        return _alive(agents.get(AGENT_NAMESPACE, AGENT_PREFIX + node), now)
 
     return Surroundings(now, node_ready, has_agent)
+
+
+def _alive(lease: Object | None, now: datetime) -> bool:
+    renewed = ((lease or {}).get("spec") or {}).get("renewTime")
+    return renewed is not None and now - datetime.fromisoformat(renewed) < AGENT_FRESH
 
 
 def _objects(

@@ -4,6 +4,7 @@ not ours: a change names the uid it means, and ownership is proven by our labels
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from app.instance_types.container import Container
@@ -33,13 +34,16 @@ from app.kube.cache import Cache, Timing
 from app.kube.client import KubeClient, Limits, Observer
 from app.kube.credentials import KubeTarget
 from app.kube.errors import Refusal
-from app.kube.kinds import CLAIM, KINDS, LEASE, NAMESPACE, NODE
+from app.kube.kinds import CLAIM, KINDS, LEASE, NAMESPACE, NODE, POD
 from app.models import InstanceOperation, InstanceType
 
 INSTANCE_TYPES: dict[InstanceType, InstanceDriver] = {
     InstanceType.CONTAINER: Container(),
     InstanceType.VM: VirtualMachine(),
 }
+
+AGENT_SECONDS = 2.0
+"""How often it is looked which node agents are there."""
 
 _POD_SECURITY = {
     "pod-security.kubernetes.io/enforce": "baseline",
@@ -105,6 +109,7 @@ class KubernetesService:
         async with asyncio.TaskGroup() as tasks:
             for cache in self._caches.values():
                 tasks.create_task(cache.run(), name=f"cache {cache.kind.plural}")
+            tasks.create_task(self._mind_agents(), name="node agents")
 
     def on_change(self, callback: Callable[[str], None]) -> None:
         """`callback` gets the id of a cluster of which something changed."""
@@ -194,12 +199,14 @@ class KubernetesService:
         """Makes its object, or brings it to the wish where the kind allows that. An object of ours is never doubled."""
         await self._writer.claim(spec)
         driver = INSTANCE_TYPES[spec.instance_type]
+        spec = self._placed(spec)
         verb: Any = "apply" if driver.kept_when_stopped else "create"
         await self._writer.carry_out(spec, (KubeCall(verb, driver.kind, spec.name, body=driver.manifest(spec)),))
 
     async def operate(self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None) -> None:
         if operation is InstanceOperation.START:
             await self._writer.claim(spec)
+            spec = self._placed(spec)
         await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].calls_for(operation, spec, observed))
 
     async def delete(self, spec: InstanceSpec, observed: Observed) -> None:
@@ -213,6 +220,21 @@ class KubernetesService:
 
     async def delete_stranger(self, owned: OwnedObject) -> None:
         await self._writer.delete(owned.kind, owned.namespace, owned.name, owned.uid)
+
+    async def _mind_agents(self) -> None:
+        """A node agent that came or went changes what may be done to the instances on its node."""
+        known: frozenset[str] = frozenset()
+        while True:
+            await asyncio.sleep(AGENT_SECONDS)
+            present = observation.nodes_with_agent(self._caches[LEASE.name])
+            for pod in self._caches[POD.name].all() if known != present else ():
+                if pod.get("spec", {}).get("nodeName") in known ^ present:
+                    self._tell(pod["metadata"]["labels"].get(CLUSTER, ""))
+            known = present
+
+    def _placed(self, spec: InstanceSpec) -> InstanceSpec:
+        agents = observation.agents_everywhere(self._caches[NODE.name], self._caches[LEASE.name])
+        return replace(spec, agents=agents)
 
     async def _own_namespace(self, cluster: ClusterRef, wanted: Mapping[str, str]) -> dict[str, Any]:
         obj = await self._writer.live(NAMESPACE.name, None, cluster.namespace)

@@ -26,13 +26,16 @@ from app.routers.deps import (
     seconds_to_wait,
     state_of,
     unchanged,
+    warned,
     write,
 )
 from app.routers.wire import BareRoute, Json, StrictRoute, tagged
 from app.rules.access import Permission, Viewer
 from app.rules.naming import LABEL_FILTER_PATTERN, SEARCH_PATTERN
-from app.services import clusters, instances, operations
+from app.services import catalogue, clusters, instances, operations
+from app.services.catalogue import Offers
 from app.services.clusters import ClusterView, ClusterWish
+from app.settings import Settings
 from app.store import clusters as store
 from app.store import users
 
@@ -66,7 +69,9 @@ class ClusterQuery(PageQuery):
     status_code=201,
     response_model=schemas.ClusterRead,
     summary="Create a cluster",
-    description="Answers at once, with the operation that makes it so; `wait` waits for that to finish.",
+    description="Answers at once, with the operation that makes it so; `wait` waits for that to finish. The size is a "
+    "flavour of the catalogue, or CPU and memory where the policy allows that; likewise the image. What was chosen "
+    "though it is deprecated is named in the header `Warning`.",
 )
 async def create(
     request: Request,
@@ -75,14 +80,17 @@ async def create(
     body: schemas.ClusterCreate,
     waiting: Annotated[WaitQuery, Query()],
 ) -> Response:
-    wish = _wish(state, body)
+    offers = await state.catalogue.offers()
 
+    # Chosen only when it comes to that: an answer that an Idempotency-Key repeats does not depend on today's offers.
     async def work(session: Session) -> Outcome:
-        return _made(await clusters.create(session, viewer, wish, request_id()))
+        wish, warnings = _wish(state, offers, body)
+        return _made(await clusters.create(session, viewer, wish, request_id()), warnings)
 
     async def short_way() -> Outcome | None:
+        wish, warnings = _wish(state, offers, body)
         made = await clusters.create_at_once(state.database, viewer, wish, request_id())
-        return _made(made) if made is not None else None
+        return _made(made, warnings) if made is not None else None
 
     written = await write(request, state, viewer, work, status=201, short_way=short_way)
     seconds = seconds_to_wait(request, state, waiting)
@@ -91,7 +99,7 @@ async def create(
     await operations.wait(state.database, state.broadcaster, viewer, written.outcome.body["operation"]["id"], seconds)
     async with state.database.reading() as session:
         view = await clusters.load(session, viewer, written.outcome.body["id"])
-    return Json(views.cluster(view), 201)
+    return Json(views.cluster(view), 201, headers=written.outcome.headers)
 
 
 async def list_clusters(request: Request) -> Response:
@@ -196,31 +204,46 @@ async def operate(
     return await bulk.answer(request, state, viewer, [str(member.id) for member in view.instances], one, hold=hold)
 
 
-def _made(view: ClusterView) -> Outcome:
-    return Outcome(views.cluster(view), nudge=[view.cluster.id])
+def _made(view: ClusterView, warnings: list[str]) -> Outcome:
+    return Outcome(views.cluster(view), nudge=[view.cluster.id], headers=warned(warnings))
 
 
-def _wish(state: State, body: schemas.ClusterCreate) -> ClusterWish:
+def _wish(state: State, offers: Offers, body: schemas.ClusterCreate) -> tuple[ClusterWish, list[str]]:
+    """What is asked for with its names looked up, and warnings."""
     settings = state.settings
     if body.instance_count > settings.max_instances:
         raise Invalid(f"A cluster may have at most {settings.max_instances} instances here.")
-    defaults = {
-        InstanceType.CONTAINER: settings.default_container_image,
-        InstanceType.VM: settings.default_vm_image,
-    }
+    size = catalogue.size(
+        offers, body.instance_type, flavour=body.flavour, cpu=body.cpu_per_instance, memory=body.memory_per_instance
+    )
+    image = catalogue.image(
+        offers, body.instance_type, body.image, otherwise=_default_images(settings)[body.instance_type]
+    )
     own = body.settings()
-    return ClusterWish(
+    catalogue.require_allowed(offers, body.instance_type, own.images() if own is not None else [])
+    wish = ClusterWish(
         name=body.name,
         instance_type=body.instance_type,
-        cpu=body.cpu_per_instance,
-        memory=body.memory_per_instance,
+        cpu=size.cpu,
+        memory=size.memory,
         count=body.instance_count,
-        image=body.image or defaults[body.instance_type],
+        image=image.reference,
         labels=body.labels,
-        spec=own.stored() if own is not None else {},
+        image_name=image.name,
+        flavour=size.flavour,
+        spec=catalogue.sized(size, own.stored() if own is not None else {}),
         seal=sealing_of(state, own.secrets() if own is not None else {}),
         max_unavailable=body.max_unavailable,
     )
+    return wish, [*size.warnings, *image.warnings]
+
+
+def _default_images(settings: Settings) -> dict[InstanceType, str]:
+    """Where the catalogue has no default."""
+    return {
+        InstanceType.CONTAINER: settings.default_container_image,
+        InstanceType.VM: settings.default_vm_image,
+    }
 
 
 async def _filter(request: Request, state: State, query: ClusterQuery) -> store.ClusterFilter:

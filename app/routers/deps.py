@@ -4,9 +4,10 @@
 """
 
 import hashlib
+import json
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
 from app.rules.sealing import Sealer
+from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.streams import Reach, Streams
 from app.settings import Settings
@@ -38,6 +40,7 @@ class State:
     settings: Settings
     database: Database
     broadcaster: Broadcaster
+    catalogue: Catalogue
     streams: Streams
     sealer: Sealer = field(default_factory=Sealer)
     cursor_secret: bytes = b""
@@ -95,6 +98,7 @@ class Outcome:
     body: Any
     nudge: list[uuid.UUID] = field(default_factory=list)
     remembered: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,12 @@ def unchanged(if_match: str | None, representation: Callable[[], Any]) -> None:
         raise Stale("It has changed since you read it. Read it again and decide anew.")
 
 
+def warned(warnings: Iterable[str]) -> dict[str, str]:
+    """The header `Warning`, as Kubernetes sends it: what was done as asked, and should be asked otherwise next time."""
+    values = [f"299 - {json.dumps(warning)}" for warning in warnings]
+    return {"Warning": ", ".join(values)} if values else {}
+
+
 async def write(
     request: Request,
     state: State,
@@ -196,7 +206,7 @@ async def write(
     for cluster_id in outcome.nudge:
         state.nudge(cluster_id)
     state.broadcaster.wake()
-    return Written(Json(outcome.body, status), outcome)
+    return Written(Json(outcome.body, status, headers=outcome.headers), outcome)
 
 
 def _key(request: Request, part: int) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.models import Cluster, Instance, InstanceType, Operation, User
+from app.models import Cluster, Flavour, Image, Instance, InstanceType, Operation, Platform, User
 from app.rules import lifecycle, naming, reach, units
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
 from app.schemas.clusters import DEFAULTS, SETTINGS
@@ -17,6 +17,7 @@ _AS_THEY_ARE = (
     "instance_count",
     "ready_instances",
     "image",
+    "image_name",
     "flavour",
     "revision",
     "max_unavailable",
@@ -63,6 +64,7 @@ _INSTANCE = (
     "created_at",
     "updated_at",
 )
+_ENTRY = ("name", "description", "instance_type", "default", "deprecated", "enabled", "created_at", "updated_at")
 EVENT = (
     "id",
     "kind",
@@ -126,6 +128,21 @@ def operation(row: Operation) -> dict[str, Any]:
 
 def event(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in EVENT}
+
+
+def entry(row: Flavour | Image) -> dict[str, Any]:
+    """Of the catalogue."""
+    own = {"reference": row.reference} if isinstance(row, Image) else _size(row)
+    return {name: getattr(row, name) for name in _ENTRY} | own
+
+
+def policy(row: Platform) -> dict[str, Any]:
+    return {"custom_sizes": row.custom_sizes, "allowed_images": row.allowed_images}
+
+
+def _size(row: Flavour) -> dict[str, Any]:
+    named = {"instancetype": row.instancetype, "preference": row.preference}
+    return {"cpu": units.cores(row.cpu), "memory": row.memory} | named
 
 
 def user(row: User) -> dict[str, Any]:

@@ -17,12 +17,21 @@ class Permission(enum.StrEnum):
     EVERYONES = "everyones"
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
+    CATALOGUE_READ = "catalogue:read"
+    CATALOGUE_WRITE = "catalogue:write"
 
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.USER: frozenset(
-        {Permission.CLUSTERS_READ, Permission.CLUSTERS_WRITE, Permission.SELF}
-        | {Permission.INSTANCES_OPERATE, Permission.INSTANCES_LOGS, Permission.INSTANCES_REACH}
+        {
+            Permission.CLUSTERS_READ,
+            Permission.CLUSTERS_WRITE,
+            Permission.INSTANCES_OPERATE,
+            Permission.INSTANCES_LOGS,
+            Permission.INSTANCES_REACH,
+            Permission.SELF,
+            Permission.CATALOGUE_READ,
+        }
     ),
     Role.ADMIN: frozenset(Permission),
 }

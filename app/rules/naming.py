@@ -19,6 +19,9 @@ RESERVED_PREFIXES = ("kube-",)
 # /users/me is whoever asks.
 RESERVED_USERNAMES = ("me",)
 
+# What the catalogue's flavours and images may be called; each also reads as an image reference without a tag.
+CATALOGUE_NAME_PATTERN = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
+
 LABEL_KEY_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 LABEL_FILTER_PATTERN = (
     r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
@@ -29,13 +32,12 @@ LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 RESERVED_DISKS = ("root", "cloudinit", "kernel")
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_RESOURCES = {InstanceType.CONTAINER: "pods", InstanceType.VM: "virtualmachines"}
-_TYPES = {plural: instance_type for instance_type, plural in _RESOURCES.items()}
+_RESOURCES = {
+    InstanceType.CONTAINER: "pods",
+    InstanceType.VM: "virtualmachines",
+}
+_TYPES = {plural: instance_type for instance_type, plural in reversed(_RESOURCES.items())}
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-IMAGE_PATTERN = (
-    r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-._a-z0-9]*[a-z0-9])?)*"
-    r"(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(@sha256:[a-f0-9]{64})?$"
-)
 
 
 def namespace_for(cluster_name: str) -> str:
@@ -79,8 +81,3 @@ def reserved(name: str) -> bool:
 def reads_as_id(text: str) -> bool:
     """Whether a path that holds it means an id: such a text is nobody's name."""
     return _ID.fullmatch(text) is not None
-
-
-def is_image(reference: str) -> bool:
-    """Whether it reads as a container image reference: name[:tag][@sha256:digest]."""
-    return re.fullmatch(IMAGE_PATTERN, reference) is not None

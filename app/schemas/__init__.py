@@ -3,6 +3,16 @@
 Input is strict, and no answer repeats what was sent. Output names are the document's.
 """
 
+from app.schemas.catalogue import (
+    FlavourChange,
+    FlavourCreate,
+    FlavourRead,
+    ImageChange,
+    ImageCreate,
+    ImageRead,
+    PolicyChange,
+    PolicyRead,
+)
 from app.schemas.clusters import BulkDelete, ClusterCreate, ClusterRead, ClusterSummary
 from app.schemas.events import EventRead
 from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out, Username
@@ -27,8 +37,14 @@ __all__ = [
     "ContainerSettingsRead",
     "Dimensions",
     "EventRead",
+    "FlavourChange",
+    "FlavourCreate",
+    "FlavourRead",
     "Health",
     "Image",
+    "ImageChange",
+    "ImageCreate",
+    "ImageRead",
     "In",
     "InstanceRead",
     "LabelKey",
@@ -39,6 +55,8 @@ __all__ = [
     "OperationRead",
     "Out",
     "Part",
+    "PolicyChange",
+    "PolicyRead",
     "Problem",
     "QuotaRead",
     "TokenRead",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from app.rules import naming, units
+from app.rules import images, naming, units
 
 MAX_COUNT = 1_000_000
 # A container runtime needs about 6 MiB before the process itself begins.
@@ -45,7 +45,7 @@ def _free_username(name: str) -> str:
 
 
 def _image(reference: str) -> str:
-    if not naming.is_image(reference):
+    if not images.is_reference(reference):
         raise ValueError("an image reference is needed, such as nginx:1.29 or registry.example/team/app@sha256:…")
     return reference
 
@@ -103,7 +103,7 @@ Username = Annotated[
 ]
 Image = Annotated[
     str,
-    Field(min_length=1, max_length=512, json_schema_extra={"pattern": naming.IMAGE_PATTERN}),
+    Field(min_length=1, max_length=512, json_schema_extra={"pattern": images.REFERENCE_PATTERN}),
     AfterValidator(_image),
 ]
 LabelKey = Annotated[str, Field(min_length=1, max_length=63, pattern=naming.LABEL_KEY_PATTERN)]

@@ -3,7 +3,7 @@
 Each is stored as it stands here but for its secrets, which are sealed: answers name them and never hold them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -69,6 +69,22 @@ Seconds = Annotated[int, Field(ge=1, le=3600)]
 Pull = Literal["always", "if-not-present", "never"]
 StorageClass = Annotated[str, Field(min_length=1, max_length=253, pattern=STORAGE_CLASS)]
 SshKey = Annotated[str, Field(min_length=1, max_length=8192, pattern=SSH_KEY)]
+
+
+class Settings(Protocol):
+    """What the settings of every instance type answer."""
+
+    def stored(self) -> dict[str, Any]:
+        """As they are kept and shown."""
+        ...
+
+    def images(self) -> list[str]:
+        """Images that run beside the instance's own."""
+        ...
+
+    def secrets(self) -> dict[str, Any]:
+        """What is sealed; nothing where there is none."""
+        ...
 
 
 class PortSettings(In):
@@ -176,12 +192,13 @@ class ContainerSettings(_ContainerSettings):
     registry: RegistryLogin | None = None
 
     def stored(self) -> dict[str, Any]:
-        """As it is kept and shown."""
         plain = self.model_dump(mode="json", exclude={"secret_env", "registry"})
         return plain | {"secret_env": sorted(self.secret_env), "registry": _account(self.registry)}
 
+    def images(self) -> list[str]:
+        return []
+
     def secrets(self) -> dict[str, Any]:
-        """What is sealed; nothing where there is none."""
         return _named(env=self.secret_env, registry=_password(self.registry))
 
     @model_validator(mode="after")
@@ -266,13 +283,14 @@ class VmSettings(_VmSettings):
     registry: RegistryLogin | None = None
 
     def stored(self) -> dict[str, Any]:
-        """As it is kept and shown."""
         plain = self.model_dump(mode="json", exclude={"cloud_init", "registry"})
         given = self.cloud_init.model_dump(exclude_none=True) if self.cloud_init is not None else {}
         return plain | {"cloud_init": sorted(given), "registry": _account(self.registry)}
 
+    def images(self) -> list[str]:
+        return [self.kernel_boot.image] if self.kernel_boot is not None else []
+
     def secrets(self) -> dict[str, Any]:
-        """What is sealed; nothing where there is none."""
         given = self.cloud_init.model_dump(exclude_none=True) if self.cloud_init is not None else {}
         return _named(cloud_init=given, registry=_password(self.registry))
 

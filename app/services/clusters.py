@@ -22,7 +22,10 @@ from app.store.creation import NewCluster
 
 @dataclass(frozen=True, slots=True)
 class ClusterWish:
-    """CPU in millicores and memory in MiB, for each instance. `seal` answers the secrets, sealed for a cluster's id."""
+    """CPU in millicores and memory in MiB, for each instance. `seal` answers the secrets, sealed for a cluster's id.
+
+    What `image_name` and `flavour` name was looked up in the catalogue, and found to be allowed: services.catalogue.
+    """
 
     name: str
     instance_type: str
@@ -31,6 +34,7 @@ class ClusterWish:
     count: int
     image: str
     labels: Mapping[str, str]
+    image_name: str | None = None
     flavour: str | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
     seal: Callable[[uuid.UUID], str | None] = lambda _cluster_id: None
@@ -173,6 +177,7 @@ def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
         memory_per_inst=wish.memory,
         instance_count=wish.count,
         image=wish.image,
+        image_name=wish.image_name,
         flavour=wish.flavour,
         spec=dict(wish.spec),
         secrets=wish.seal(id),

@@ -15,6 +15,7 @@ from app.models import (
     Instance,
     InstanceOperation,
     InstanceStatus,
+    InstanceType,
     Operation,
     OperationKind,
     Reason,
@@ -101,10 +102,7 @@ def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation) -
     possible = ", ".join(allowed) if allowed else "nothing: it is being deleted"
     why = f"It is {status}; possible now: {possible}."
     if operation is InstanceOperation.SUSPEND and status is InstanceStatus.RUNNING:
-        why = (
-            "It cannot be suspended where it runs: the node agent that freezes containers is not there. "
-            f"Stop it instead. Possible now: {possible}."
-        )
+        why = f"{_unsuspendable(cluster)} Stop it instead. Possible now: {possible}."
     raise WrongState(
         why,
         details={
@@ -113,3 +111,11 @@ def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation) -
             "capabilities": {"suspend": instance.suspend},
         },
     )
+
+
+def _unsuspendable(cluster: Cluster) -> str:
+    if cluster.instance_type != InstanceType.CONTAINER:
+        return "It cannot be suspended as it is now."
+    if (cluster.spec.get("health") or {}).get("liveness"):
+        return "It cannot be suspended: it has a liveness probe, which would end it while it stands still."
+    return "It cannot be suspended where it runs: the node agent that freezes containers is not there."

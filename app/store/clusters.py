@@ -26,6 +26,7 @@ COLUMNS: tuple[Any, ...] = (
     Cluster.memory_per_inst,
     Cluster.instance_count,
     Cluster.image,
+    Cluster.image_name,
     Cluster.flavour,
     Cluster.revision,
     Cluster.max_unavailable,

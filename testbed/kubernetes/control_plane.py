@@ -99,20 +99,23 @@ class ControlPlane:
         return done.stdout
 
     def service_account(self, name: str, rules: Sequence[Mapping[str, Any]], namespace: str = "default") -> Path:
-        """A kubeconfig for a new ServiceAccount that may do, in all namespaces, exactly what the RBAC `rules` say.
+        """A kubeconfig for a ServiceAccount that may do, in all namespaces, exactly what the RBAC `rules` say.
+
+        It is made when missing; one of that name that was made here before has these rules from now on.
 
         `rules` as in a ClusterRole, for example [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}].
         The token is good for a day.
         """
-        accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-        self._api.post(accounts, {"metadata": {"name": name}})
-        rbac = "/apis/rbac.authorization.k8s.io/v1"
-        self._api.post(f"{rbac}/clusterroles", {"metadata": {"name": name}, "rules": list(rules)})
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
+        rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
         subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-        binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]}
-        self._api.post(f"{rbac}/clusterrolebindings", binding)
-        token = self._api.post(f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 86_400}})
+        may = {**rbac, "kind": "ClusterRole", "rules": list(rules)}
+        binding = {**rbac, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]}
+        items = {"apiVersion": "v1", "kind": "List", "items": [account, may, binding]}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        token = self._api.post(path, {"spec": {"expirationSeconds": 86_400}})
         return self._write_kubeconfig(name, {"token": token["status"]["token"]})
 
     def client_kubeconfig(self, name: str, group: str) -> Path:

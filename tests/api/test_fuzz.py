@@ -41,6 +41,8 @@ def _something_to_find(platform: Platform) -> None:
     with httpx.Client(base_url=f"{platform.url}/api/v1", headers={"Authorization": f"Bearer {platform.token}"}) as api:
         for path, body in (
             ("/users/", {"username": "ada"}),
+            ("/flavours/", {"name": "small", "cpu": 1, "memory": 64}),
+            ("/images/", {"name": "small", "instance_type": "container", "reference": "registry.example/small:1"}),
             ("/clusters/", {"name": "web", "instance_type": "container", "cpu_per_instance": 0.1,
                             "memory_per_instance": 64, "instance_count": 3}),
         ):  # fmt: skip

@@ -146,7 +146,7 @@ _FITTING: dict[str, list[Any]] = {
     "cpu_per_instance": [1.0, 1.5, "10"],
     "memory_per_instance": ["10"],
     "instance_count": [1.0],
-    "image": [None, "10", "1_0", "1e3", "0x10", "x", "kube-system", "Web", "a.b"],
+    "image": [None, "10", "1_0", "1e3", "0x10", "x", "kube-system", "a.b"],
     "username": ["10", "1_0", "1e3", "0x10", "kube-system", "a.b"],
     "ids": [["\u0000"]],  # what can be no name finds nothing
     "labels": [{}],

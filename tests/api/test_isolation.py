@@ -36,6 +36,8 @@ class Owned:
             ("operation", "id"): self.cluster["operation"]["id"],
             ("user", "id"): self.owner.id,
             ("user", "name"): self.owner.name,
+            ("flavour", "name"): "hidden",
+            ("image", "name"): "hidden",
         }
         return keys[noun, by]
 
@@ -86,10 +88,26 @@ ROUTES: dict[tuple[str, str], Probe] = {
     ("GET", "/api/v1/operations/{operation}/wait"): Probe("operation", query={"timeout": "0"}),
     ("GET", "/api/v1/events/"): Probe(endless=True),
     ("GET", "/api/v1/events/history"): Probe(),
+    ("POST", "/api/v1/flavours/"): Probe(body={"name": "mine", "cpu": 1, "memory": 64}, for_admins=True),
+    ("GET", "/api/v1/flavours/"): Probe(),
+    ("GET", "/api/v1/flavours/{flavour}"): Probe("flavour"),
+    ("PATCH", "/api/v1/flavours/{flavour}"): Probe("flavour", {"enabled": True}, for_admins=True),
+    ("DELETE", "/api/v1/flavours/{flavour}"): Probe("flavour", for_admins=True),
+    ("POST", "/api/v1/images/"): Probe(
+        body={"name": "mine", "instance_type": "vm", "reference": "mine:1"}, for_admins=True
+    ),
+    ("GET", "/api/v1/images/"): Probe(),
+    ("GET", "/api/v1/images/{image}"): Probe("image"),
+    ("PATCH", "/api/v1/images/{image}"): Probe("image", {"enabled": True}, for_admins=True),
+    ("DELETE", "/api/v1/images/{image}"): Probe("image", for_admins=True),
+    ("GET", "/api/v1/policy/"): Probe(),
+    ("PATCH", "/api/v1/policy/"): Probe(body={"custom_sizes": True}, for_admins=True),
     ("GET", "/health"): Probe(open=True),
     ("GET", "/livez"): Probe(open=True),
     ("GET", "/readyz"): Probe(open=True),
 }
+# By what a path names it, where that is not either.
+FORMS = {"operation": ("id",), "flavour": ("name",), "image": ("name",)}
 NAMING = [route for route, probe in ROUTES.items() if probe.noun]
 GUARDED = [route for route, probe in ROUTES.items() if not probe.open]
 
@@ -97,6 +115,10 @@ GUARDED = [route for route, probe in ROUTES.items() if not probe.open]
 @pytest.fixture(scope="module")
 async def owned(api: Api) -> Owned:
     owner = await api.user()
+    hidden = {"name": "hidden", "enabled": False}
+    flavour = await api.admin.post("/flavours/", json=hidden | {"cpu": 1, "memory": 64})
+    image = await api.admin.post("/images/", json=hidden | {"instance_type": "vm", "reference": "hidden:1"})
+    assert (flavour.status_code, image.status_code) == (201, 201)
     return Owned(owner, await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"}))
 
 
@@ -171,7 +193,7 @@ async def test_without_a_valid_token_every_path_reads_the_same(
     owned: Owned, strangers: dict[str, Caller], route: tuple[str, str]
 ) -> None:
     noun = ROUTES[route].noun
-    keys = ["anything", *([owned.key(noun, "id")] if noun else [])]
+    keys = ["anything", *([owned.key(noun, FORMS.get(noun, ("id",))[0])] if noun else [])]
     answers = {(who, key): seen(await call(caller, route, key)) for who, caller in strangers.items() for key in keys}
     assert len({str(answer) for answer in answers.values()}) == 1, answers
     assert answers["no token", "anything"][0] == 401
@@ -184,9 +206,8 @@ async def test_what_is_anothers_reads_as_if_it_were_missing(
     probe = ROUTES[route]
     assert probe.noun
     before = (await owned.owner.get("/clusters/secret-plans")).content
-    forms = ["id"] if probe.noun == "operation" else ["id", "name"]
     missing = {"id": str(uuid.uuid4()), "name": "no-such-thing"}
-    for by in forms:
+    for by in FORMS.get(probe.noun, ("id", "name")):
         for headers in ({}, {"If-Match": '"x"', "If-None-Match": "*"}):
             theirs = seen(await call(stranger, route, owned.key(probe.noun, by), **headers))
             nothing = seen(await call(stranger, route, missing[by], **headers))

@@ -181,7 +181,9 @@ async def test_a_cursor_belongs_to_one_viewer_and_one_list(
         assert answer.status_code == 422, forged
 
 
-@pytest.mark.parametrize("path", ["/clusters/", "/instances/", "/operations/", "/events/history", "/users/"])
+@pytest.mark.parametrize(
+    "path", ["/clusters/", "/instances/", "/operations/", "/events/history", "/users/", "/flavours/", "/images/"]
+)
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=501", "limit=-1", "limit=x", "limit=1e9", "sort=owner", "sort=", "sorted=name", "offset=3"],

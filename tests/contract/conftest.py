@@ -40,7 +40,7 @@ def with_kubevirt(cluster_api: ClusterApi) -> ClusterApi:
 @pytest.fixture
 def with_node_agent(cluster_api: ClusterApi) -> ClusterApi:
     if not cluster_api.simulated:
-        pytest.skip("only on the simulator: no node agent runs on nodes that kwok pretends")
+        pytest.skip("only on the simulator: kwok pretends, so nothing can be frozen; see tests/node_agent")
     return cluster_api
 
 

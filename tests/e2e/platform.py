@@ -47,13 +47,14 @@ def simulator(*arguments: str) -> Iterator[str]:
 
 @dataclass
 class Platform:
-    """One installation: its settings, its processes, its administrator's token."""
+    """One installation: its settings, its processes, its administrator's token. `root`: which tree it runs from."""
 
     data_dir: Path
     kubernetes: str
     database_url: str | None = None
     separate_worker: bool = False
     extra: dict[str, str] = field(default_factory=dict)
+    root: Path = ROOT
     port: int = field(default_factory=free_port)
     api: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
@@ -126,7 +127,7 @@ class Platform:
         environment |= self.extra
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / f"{name}.log").open("ab") as log:
-            return subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, stdout=log, stderr=log)
+            return subprocess.Popen([sys.executable, *command], cwd=self.root, env=environment, stdout=log, stderr=log)
 
 
 @contextmanager

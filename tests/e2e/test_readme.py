@@ -1,37 +1,42 @@
-"""The README's first requests, word by word, as somebody would paste them into a shell."""
+"""The README's first requests and a how-to's, word by word, as somebody would paste them into a shell."""
 
-import json
 import os
-import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
+from tests.e2e.how_to import answers, shell
 from tests.e2e.platform import ROOT, Platform, running
 
 HEADING = "\n## First requests\n"
 
 
 def first_requests() -> str:
-    section = (ROOT / "README.md").read_text().split(HEADING)[1].split("\n## ")[0]
-    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+    return shell((ROOT / "README.md").read_text().split(HEADING)[1].split("\n## ")[0])
 
 
 def test_first_requests_work_when_pasted(tmp_path: Path) -> None:
     with running(Platform(tmp_path, kubernetes="simulator")) as platform:
         for _ in range(2):
-            answers = _answers(_pasted(platform))
-            used = [answer["used"] for answer in answers if "used" in answer]
+            found = answers(_pasted(platform, first_requests()))
+            used = [answer["used"] for answer in found if "used" in answer]
             assert used[0] == {"cpu": 1.5, "memory": 1536, "instances": 3, "clusters": 2, "storage": 0}
-            assert "used" in answers[-1]
+            assert "used" in found[-1]
             assert set(used[-1].values()) == {0}
 
 
-def _pasted(platform: Platform) -> str:
+def test_offering_images_and_sizes_works_when_pasted(tmp_path: Path) -> None:
+    with running(Platform(tmp_path, kubernetes="simulator")) as platform:
+        found = answers(_pasted(platform, shell((ROOT / "docs/how-to/offer-images-and-sizes.md").read_text())))
+    chosen = [(answer["flavour"], answer["image_name"]) for answer in found if "namespace" in answer]
+    assert chosen == [("small", "web")] * 2
+    assert found[-1]["enabled"] is False
+
+
+def _pasted(platform: Platform, commands: str) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CMP_")}
     environment |= {"CMP_PORT": str(platform.port), "CMP_DATA_DIR": str(platform.data_dir)}
     done = subprocess.run(
-        ["bash", "-c", f"set -e\n{first_requests()}"],
+        ["bash", "-c", f"set -e\n{commands}"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -41,14 +46,3 @@ def _pasted(platform: Platform) -> str:
     )
     assert done.returncode == 0, f"{done.stderr}\n{done.stdout[-2000:]}\n{platform.log('api')}"
     return done.stdout
-
-
-def _answers(text: str) -> list[dict[str, Any]]:
-    """The JSON objects that were printed one after the other."""
-    decoder = json.JSONDecoder()
-    found = []
-    while text := text.strip():
-        answer, end = decoder.raw_decode(text)
-        found.append(answer)
-        text = text[end:]
-    return found

@@ -170,7 +170,9 @@ async def test_delays_can_be_changed(rig: Rig) -> None:
 
 async def test_without_a_node_agent_nothing_is_frozen() -> None:
     async with running(simulator.Settings(node_agent=False)) as rig:
-        await rig.ok("POST", PODS, {**pod("a"), "metadata": {"name": "a", "annotations": {"cmp.io/frozen": "true"}}})
+        labels = {"app.kubernetes.io/managed-by": "cmp", "instance-type": "container"}
+        asked = {"name": "a", "labels": labels, "annotations": {"cmp.io/frozen": "true"}}
+        await rig.ok("POST", PODS, {**pod("a"), "metadata": asked})
         await rig.until(f"{PODS}/a", ready)
         await asyncio.sleep(0.5)
         assert condition(await rig.ok("GET", f"{PODS}/a"), "cmp.io/Suspended") == {}

@@ -83,6 +83,10 @@ def test_a_service_account_may_do_only_what_its_rules_say(control_plane: Control
     control_plane.kubectl("get", "pods", "--all-namespaces", kubeconfig=kubeconfig)
     with pytest.raises(RuntimeError, match=r"secrets is forbidden: User \"system:serviceaccount:default:reader\""):
         control_plane.kubectl("get", "secrets", kubeconfig=kubeconfig)
+    again = control_plane.service_account("reader", [{**rules[0], "resources": ["secrets"]}])
+    control_plane.kubectl("get", "secrets", kubeconfig=again)
+    with pytest.raises(RuntimeError, match="pods is forbidden"):
+        control_plane.kubectl("get", "pods", kubeconfig=again)
 
 
 def test_objects_survive_kill_9_of_the_api_server(control_plane: ControlPlane) -> None:

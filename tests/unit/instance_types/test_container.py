@@ -13,6 +13,7 @@ container = Container()
 RUNNING = {"running": {"startedAt": "2026-11-23T11:00:00Z"}}
 READY: dict[str, str | dict[str, str]] = {"PodScheduled": "True", "Ready": "True"}
 FROZEN = {"cmp.io/frozen": "true"}
+PROBE = {"initial_delay_seconds": 0, "interval_seconds": 10, "timeout_seconds": 1, "failure_threshold": 3}
 
 
 def observed(shown: dict[str, Any], *, ready: bool | None = True, agent: bool = False) -> Observed:
@@ -255,3 +256,37 @@ def test_sizes() -> None:
 def test_nothing_known_yet_is_waiting() -> None:
     seen = observed({"metadata": {"name": "x", "uid": "u"}})
     assert (seen.status, seen.reason) == (InstanceStatus.PENDING, Reason.WAITING)
+
+
+def test_where_there_are_agents_the_pod_is_running_when_the_agent_says_so() -> None:
+    assert "readinessGates" not in container.manifest(CONTAINER)["spec"]
+    gated = container.manifest(replace(CONTAINER, agents=True))["spec"]
+    assert gated["readinessGates"] == [{"conditionType": "cmp.io/Running"}]
+
+
+def test_who_waits_for_an_agent_that_is_gone_is_told_so() -> None:
+    unready = {"Ready": {"status": "False", "reason": "ReadinessGatesNotReady", "message": "some gate"}}
+    shown = pod(state=RUNNING, conditions={"PodScheduled": "True", **unready})
+    assert observed(shown).message == "the node agent on node-1, which has to say that it runs, does not answer"
+    assert observed(shown, agent=True).message == "some gate"
+
+
+def test_what_has_a_liveness_probe_cannot_be_suspended() -> None:
+    spec = replace(CONTAINER, settings={"health": {"liveness": {"tcp": 80, **PROBE}}})
+    made = container.manifest(spec)["metadata"]["annotations"]
+    assert made["cmp.io/unsuspendable"] == "liveness-probe"
+    shown = pod(state=RUNNING, conditions=READY, annotations=made)
+    assert observed(shown, agent=True).suspend is None
+    assert "cmp.io/unsuspendable" not in container.manifest(CONTAINER)["metadata"]["annotations"]
+
+
+def test_what_ended_while_suspended_has_lost_its_memory() -> None:
+    lost: dict[str, str | dict[str, str]] = {
+        **READY,
+        "cmp.io/Suspended": {"status": "False", "reason": "MemoryLost", "message": "a container ended"},
+    }
+    for state in (RUNNING, ended(), waiting("ContainerCreating")):
+        seen = observed(pod(state=state, conditions=lost, annotations=FROZEN), agent=True)
+        assert (seen.status, seen.reason, seen.lost) == (InstanceStatus.FAILED, Reason.SUSPEND_LOST, True)
+    again = observed(pod(state=RUNNING, conditions=lost), agent=True)
+    assert (again.status, again.lost) == (InstanceStatus.RUNNING, False)

@@ -21,17 +21,22 @@ CASES = {
     "container": CONTAINER,
     "container-large": replace(CONTAINER, cpu=2000, memory=4096, image="registry.example/team/app@sha256:" + "0" * 64),
     "container-full": FULL,
+    "container-with-agent": replace(CONTAINER, agents=True),
     "vm": VM,
     "vm-halted": replace(VM, wanted=Wanted.STOPPED),
     "vm-fraction": replace(VM, cpu=250, memory=64),
 }
 
 
+def written(name: str) -> str:
+    manifest = INSTANCE_TYPES[CASES[name].instance_type].manifest(CASES[name])
+    return json.dumps(manifest, indent=2) + "\n"
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_golden(name: str) -> None:
     """After a change that is meant: write the printed manifest into the file, and look at the difference."""
-    manifest = INSTANCE_TYPES[CASES[name].instance_type].manifest(CASES[name])
-    text = json.dumps(manifest, indent=2) + "\n"
+    text = written(name)
     print(text)
     assert text == (GOLDEN / f"{name}.json").read_text()
 

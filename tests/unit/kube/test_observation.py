@@ -9,7 +9,14 @@ import pytest
 
 from app.instance_types.values import cluster_labels, instance_labels
 from app.k8s_service import INSTANCE_TYPES, ClusterRef, InstanceSpec
-from app.k8s_service.observation import namespace_state, observe, owned_namespaces, surroundings
+from app.k8s_service.observation import (
+    agents_everywhere,
+    namespace_state,
+    nodes_with_agent,
+    observe,
+    owned_namespaces,
+    surroundings,
+)
 from app.kube.cache import Cache
 from app.models import InstanceStatus, InstanceType
 from tests.unit.instance_types.examples import CLUSTER, CONTAINER, VM, around
@@ -183,3 +190,24 @@ def test_nodes_and_their_agents() -> None:
 def test_the_type_of_an_instance_is_on_its_label() -> None:
     observation = seen(None, Pod=[made(CONTAINER, **{"instance-type": InstanceType.VM.value})])
     assert observation.instances == {}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "agents", "everywhere"),
+    [
+        ([node("a", "True"), node("b", "True")], [lease("a", 5), lease("b", 5)], True),
+        ([node("a", "True"), node("b", "True")], [lease("a", 5), lease("b", 41)], False),
+        ([node("a", "True"), node("b", "True")], [lease("a", 5)], False),
+        ([node("a", "True"), node("b", "False")], [lease("a", 5)], True),
+        ([node("a", "False")], [lease("a", 5)], False),
+        ([], [], False),
+    ],
+)
+def test_whether_every_node_has_an_agent(nodes: list[Any], agents: list[Any], everywhere: bool) -> None:
+    held = cast(Cache, Held(*agents))
+    assert agents_everywhere(cast(Cache, Held(*nodes)), held) is everywhere
+    assert not agents_everywhere(cast(Cache, Held(*nodes, absent="forbidden")), held)
+
+
+def test_on_which_nodes_there_are_agents() -> None:
+    assert nodes_with_agent(cast(Cache, Held(lease("up", 5), lease("down", 41)))) == {"up"}

@@ -27,7 +27,7 @@ def cluster(**more: Any) -> Cluster:
     values: dict[str, Any] = {
         "id": uuid.uuid4(), "name": "web", "namespace": "web-ns", "namespace_uid": "ns-1", "instance_type": "container",
         "cpu_per_inst": 100, "memory_per_inst": 64, "instance_count": 1, "image": "nginx", "labels": {},
-        "flavour": None, "spec": {}, "secrets": None, "revision": 1, "max_unavailable": 1,
+        "flavour": None, "image_name": None, "spec": {}, "secrets": None, "revision": 1, "max_unavailable": 1,
         "owner_id": uuid.uuid4(), "phase": ClusterPhase.RUNNING, "reason": None, "message": None, "ready_instances": 0,
         "version": 1, "created_at": NOW, "updated_at": NOW, "due_at": NOW, "attempts": 0,
     }  # fmt: skip

@@ -53,6 +53,8 @@ def said(wanted: Wanted, status: S, observed: Observed | None, **more: Any) -> s
         (Wanted.SUSPENDED, S.SUSPENDING, seen(S.SUSPENDED), "suspended"),
         (Wanted.SUSPENDED, S.SUSPENDED, None, "stopped"),
         (Wanted.SUSPENDED, S.SUSPENDED, seen(S.STOPPING, deleting=True), "stopping"),
+        (Wanted.SUSPENDED, S.SUSPENDED, seen(S.FAILED, lost=True), "stopping"),
+        (Wanted.SUSPENDED, S.SUSPENDED, seen(S.FAILED, ended="failed"), "stopping"),
         (Wanted.ABSENT, S.RUNNING, seen(), "deleting"),
         (Wanted.ABSENT, S.DELETING, None, "deleting"),
     ],
