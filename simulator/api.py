@@ -20,6 +20,7 @@ from simulator.writes import Written
 log = logging.getLogger("simulator.api")
 JSON = "application/json"
 NOT_ACCEPTABLE = "406: Not Acceptable\n\nAvailable representations: application/json, application/json;stream=watch"
+NOTHING_ACCEPTABLE = "406: Not Acceptable\n\nAvailable representations: "
 ACCESS_REVIEW = {"kind": ACCESS_REVIEWS.kind, "apiVersion": ACCESS_REVIEWS.api_version, "metadata": {}}
 
 
@@ -103,6 +104,10 @@ class Api:
         return _json(201, {**ACCESS_REVIEW, **request.document(), "status": {"allowed": True}})
 
     def _kubevirt_verb(self, request: Request) -> Reply:
+        untyped = request.method == "PUT" or request.subresource == "vnc/screenshot"
+        if untyped and request.accept and "*/*" not in request.accept:
+            # virt-api's verbs and screens have no type of their own to offer.
+            return Reply(406, NOTHING_ACCEPTABLE.encode(), "text/plain; charset=utf-8")
         if request.method == "PUT":
             return Reply(self._kubevirt.put(request), b"")
         if request.subresource == "vnc/screenshot" and request.resource is VIRTUAL_MACHINE_INSTANCES:

@@ -62,7 +62,8 @@ class KubeClient:
         connector = aiohttp.TCPConnector(limit=self.limits.connections, ssl=credentials.ssl or True)
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers={"User-Agent": f"cmp/{version}", "Accept": JSON},
+            # KubeVirt's verbs answer nothing, which is no JSON: without */* they are 406.
+            headers={"User-Agent": f"cmp/{version}", "Accept": f"{JSON}, */*"},
             timeout=aiohttp.ClientTimeout(
                 total=self.limits.total, sock_connect=self.limits.connect, sock_read=self.limits.read
             ),

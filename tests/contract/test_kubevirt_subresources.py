@@ -292,3 +292,12 @@ def test_a_claim_that_is_missing(vm: Machine) -> None:
 
     vm.create(change=missing)
     vm.until("ErrorPvcNotFound")
+
+
+@pytest.mark.parametrize("verb", ["virtualmachineinstances/vm/pause", "virtualmachines/vm/stop"])
+def test_who_takes_json_only_is_not_served(vm: Machine, verb: str) -> None:
+    """Seen on KubeVirt 1.9: its verbs answer nothing, so they have no type to offer."""
+    vm.create().until("Running")
+    refused = vm.api.call("PUT", f"{vm.base}/{verb}", {}, accept="application/json")
+    assert (refused.status, refused.text) == (406, "406: Not Acceptable\n\nAvailable representations: ")
+    assert vm.api.call("PUT", f"{vm.base}/{verb}", {}, accept="application/json, */*").status in (200, 202)

@@ -195,16 +195,17 @@ def test_the_type_of_an_instance_is_on_its_label() -> None:
 @pytest.mark.parametrize(
     ("nodes", "agents", "everywhere"),
     [
-        ([node("a", "True"), node("b", "True")], [lease("a", 5), lease("b", 5)], True),
-        ([node("a", "True"), node("b", "True")], [lease("a", 5), lease("b", 41)], False),
-        ([node("a", "True"), node("b", "True")], [lease("a", 5)], False),
-        ([node("a", "True"), node("b", "False")], [lease("a", 5)], True),
-        ([node("a", "False")], [lease("a", 5)], False),
+        ([node("a", "True"), node("b", "True")], [("a", 5), ("b", 5)], True),
+        ([node("a", "True"), node("b", "True")], [("a", 5), ("b", 41)], False),
+        ([node("a", "True"), node("b", "True")], [("a", 5)], False),
+        ([node("a", "True"), node("b", "False")], [("a", 5)], True),
+        ([node("a", "False")], [("a", 5)], False),
         ([], [], False),
     ],
 )
-def test_whether_every_node_has_an_agent(nodes: list[Any], agents: list[Any], everywhere: bool) -> None:
-    held = cast(Cache, Held(*agents))
+def test_whether_every_node_has_an_agent(nodes: list[Any], agents: list[tuple[str, int]], everywhere: bool) -> None:
+    """Agents by name and by how many seconds ago they said so, counted from now and not from when tests were found."""
+    held = cast(Cache, Held(*(lease(*agent) for agent in agents)))
     assert agents_everywhere(cast(Cache, Held(*nodes)), held) is everywhere
     assert not agents_everywhere(cast(Cache, Held(*nodes, absent="forbidden")), held)
 
