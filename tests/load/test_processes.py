@@ -84,7 +84,7 @@ def wish(name: str, **fields: Any) -> dict[str, Any]:
 
 
 async def test_64_at_once_against_room_for_20_admit_exactly_20(fleet: Fleet) -> None:
-    user = await fleet.user(quota_cpu=10, quota_memory=10_240, quota_instances=20, quota_clusters=20)
+    user = await fleet.user(quota_cpu=10, quota_memory=10_240, quota_instances=20, quota_clusters=20, quota_storage=0)
     async with fleet.clients(user["token"]) as clients:
         turns = itertools.cycle(clients)
         answers = await asyncio.gather(
