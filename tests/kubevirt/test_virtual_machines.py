@@ -12,6 +12,7 @@ import yaml
 
 from testbed.kubevirt import KubeVirt, guest, images
 from tests.e2e.kube_eyes import KubeEyes, on_control_plane
+from tests.e2e.operations import LEADS_TO, tried
 from tests.e2e.platform import ROOT, Platform, eventually, running, user
 from tests.e2e.sockets import Streams
 
@@ -139,6 +140,12 @@ async def test_a_guest_that_shuts_itself_down(ada: httpx.AsyncClient, streams: S
 
     await eventually(completed, "it stays stopped, and that is told", 90)
     await _operate(ada, name, "start", "running")
+    await _delete(ada, eyes, cluster)
+
+
+async def test_every_operation_in_every_state(ada: httpx.AsyncClient, eyes: KubeEyes) -> None:
+    cluster = await _made(ada, "each")
+    assert await tried(ada, "each-instance-1") == LEADS_TO
     await _delete(ada, eyes, cluster)
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from testbed.node import Node, images
 from tests.e2e.kube_eyes import KubeEyes, on_control_plane
+from tests.e2e.operations import LEADS_TO, tried
 from tests.e2e.platform import ROOT, Platform, eventually, running, user
 from tests.e2e.sockets import Streams, until
 from tests.node.test_suspend import Agent
@@ -87,6 +88,13 @@ async def test_a_day(ada: httpx.AsyncClient, platform: Platform, eyes: KubeEyes,
     assert gone.json()["operation"]["status"] == "succeeded", gone.text
     assert eyes.namespace(cluster["namespace"]) is None
     assert set((await ada.get("/users/me/quota")).json()["used"].values()) == {0}
+
+
+async def test_every_operation_in_every_state(ada: httpx.AsyncClient) -> None:
+    made = await ada.post("/clusters/", params={"wait": 60}, json=BODY | {"name": "each", "instance_count": 1})
+    assert made.json()["phase"] == "running", made.text
+    assert await tried(ada, "each-instance-1") == LEADS_TO
+    await ada.delete("/clusters/each", params={"wait": 60})
 
 
 async def _scaled(client: httpx.AsyncClient, count: int) -> dict[str, Any]:
