@@ -42,7 +42,7 @@ for link in /sys/class/net/e*; do
     ip link set ${{link##*/}} up
     udhcpc -q -n -i ${{link##*/}} -s /udhcpc >/dev/null 2>&1 &
 done
-grep -qw {DEAF} /proc/cmdline || acpid
+grep -qw {DEAF} /proc/cmdline || acpid -l /dev/null -p /run/acpid.pid
 (n=0; while :; do n=$((n + 1)); echo $n > /run/counter; sleep 1; done) &
 httpd -p 80 -h /run
 echo "{READY}" > /dev/ttyS0

@@ -14,7 +14,7 @@ from testbed.kubevirt import KubeVirt, guest, images
 from tests.e2e.kube_eyes import KubeEyes, on_control_plane
 from tests.e2e.operations import LEADS_TO, tried
 from tests.e2e.platform import ROOT, Platform, eventually, running, user
-from tests.e2e.sockets import Streams
+from tests.e2e.sockets import Streams, until
 
 pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
 
@@ -172,18 +172,17 @@ async def _operate(client: httpx.AsyncClient, name: str, operation: str, becomes
 
 
 async def _typed(streams: Streams, name: str, command: str) -> str:
-    """What the guest's shell says to a command, typed on its serial console through CMP until it answers."""
-    mark, said = "said-all-of-it", ""
-    async with streams.open(f"{name}/console") as socket:
-        deadline = asyncio.get_running_loop().time() + 90
-        while mark not in said:
-            assert asyncio.get_running_loop().time() < deadline, said
-            await socket.send(f"{command}; echo said-all-of''-it\n".encode())
+    """What the guest's shell says to a command, typed on its serial console through CMP once there is a prompt."""
+    async with streams.open(f"{name}/console") as socket, asyncio.timeout(120):
+        while True:
+            # What is typed before the guest has booted is lost, or only half of it arrives.
+            await socket.send(b"\n")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(5):
-                    while mark not in said:
-                        said += bytes(await socket.recv(decode=False)).decode(errors="replace")
-    return said
+                async with asyncio.timeout(3):
+                    await until(socket, b"/ # ")
+                    break
+        await socket.send(f"{command}; echo said-all-of''-it\n".encode())
+        return (await until(socket, b"said-all-of-it")).decode(errors="replace")
 
 
 async def _delete(client: httpx.AsyncClient, eyes: KubeEyes, cluster: dict[str, Any]) -> None:
