@@ -6,7 +6,7 @@ from typing import Any
 
 from app.instance_types.values import ClusterRef, InstanceSpec, Surroundings
 from app.models import InstanceType, Wanted
-from app.schemas import ContainerSettings
+from app.schemas import ContainerSettings, VmSettings
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -59,7 +59,25 @@ FULL_SETTINGS = ContainerSettings.model_validate_json(
         "startup": {"command": ["/bin/check", "--fast"], "timeout_seconds": 2, "initial_delay_seconds": 1}
     }}"""
 )
+FULL_VM_SETTINGS = VmSettings.model_validate_json(
+    """{
+    "root_disk": {"type": "blank", "size": "1Gi"},
+    "kernel_boot": {"image": "registry.example/kernel:6", "kernel_path": "/boot/vmlinuz", "initrd_path": "/boot/initrd",
+                    "kernel_args": "console=ttyS0"},
+    "volumes": [{"type": "persistent", "name": "data", "size": "2Gi", "storage_class": "fast"},
+                {"type": "empty", "name": "scratch", "size": 100}],
+    "cloud_init": {"user_data": "#cloud-config\\n", "network_data": "version: 2\\n"},
+    "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVuZA== ada"],
+    "run_strategy": "rerun-on-failure", "preference": "linux", "pull_policy": "always", "ports": [{"port": 22}],
+    "registry": {"server": "registry.example", "username": "ada", "password": "s3cret"}
+    }"""
+)
 FULL = replace(CONTAINER, settings=FULL_SETTINGS.stored(), revision=4)
+
+FULL_VM = replace(VM, settings=FULL_VM_SETTINGS.stored())
+IMPORTED_VM = replace(
+    VM, settings=VmSettings.model_validate({"root_disk": {"type": "persistent", "size": "20Gi"}}).stored()
+)
 
 
 def around(*, ready: bool | None = True, agent: bool = False) -> Surroundings:

@@ -13,7 +13,15 @@ from app.k8s_service import INSTANCE_TYPES
 from app.kube.kinds import KINDS
 from app.models import InstanceType, Wanted
 from app.rules import naming, volumes
-from tests.unit.instance_types.examples import CONTAINER, FULL, FULL_SETTINGS, VM
+from tests.unit.instance_types.examples import (
+    CONTAINER,
+    FULL,
+    FULL_SETTINGS,
+    FULL_VM,
+    FULL_VM_SETTINGS,
+    IMPORTED_VM,
+    VM,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -23,6 +31,8 @@ CASES = {
     "container-full": FULL,
     "container-with-agent": replace(CONTAINER, agents=True),
     "vm": VM,
+    "vm-full": FULL_VM,
+    "vm-imported": IMPORTED_VM,
     "vm-halted": replace(VM, wanted=Wanted.STOPPED),
     "vm-fraction": replace(VM, cpu=250, memory=64),
 }
@@ -49,6 +59,18 @@ def test_what_containers_have_in_common() -> None:
         assert text == (GOLDEN / f"container-{name}.json").read_text()
     login = json.loads(base64.b64decode(shared[1]["data"][".dockerconfigjson"]))["auths"]["registry.example:5000"]
     assert base64.b64decode(login["auth"]).decode() == "ada:pass:wörd"
+
+
+def test_what_machines_have_in_common() -> None:
+    shared = INSTANCE_TYPES[InstanceType.VM].shared(FULL_VM.cluster, FULL_VM.settings, FULL_VM_SETTINGS.secrets())
+    data = {obj["metadata"]["name"]: obj.get("data", {}) for obj in shared}
+    assert list(data) == ["web-cloudinit", "web-ssh", "web-registry", "web"]
+    assert base64.b64decode(data["web-cloudinit"]["userdata"]) == b"#cloud-config\n"
+    assert base64.b64decode(data["web-cloudinit"]["networkdata"]) == b"version: 2\n"
+    assert base64.b64decode(data["web-ssh"]["key1"]).startswith(b"ssh-ed25519 ")
+    manifest = json.dumps(INSTANCE_TYPES[InstanceType.VM].manifest(FULL_VM)) + json.dumps(FULL_VM.settings)
+    assert "s3cret" not in manifest
+    assert "#cloud-config" not in manifest
 
 
 def test_a_plain_container_shares_nothing() -> None:
