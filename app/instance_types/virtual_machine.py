@@ -155,9 +155,12 @@ def _start(spec: InstanceSpec) -> KubeCall:
 
 
 def _restart(spec: InstanceSpec) -> KubeCall:
-    """Where nothing runs there is nothing to restart: the template says what comes next."""
+    """Where nothing runs there is nothing to restart: the template says what comes next. KubeVirt knows no other grace
+    than the machine's own, or none.
+    """
+    body = {"gracePeriodSeconds": 0} if spec.grace == 0 else {}
     already = ("VM is not running", "does not support manual restart", "Halted does not support")
-    return KubeCall("put", KIND, spec.name, "restart", already=already, missing_ok=True, repeatable=False)
+    return KubeCall("put", KIND, spec.name, "restart", body, already=already, missing_ok=True, repeatable=False)
 
 
 class _Reading:
