@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from websockets.exceptions import ConnectionClosed
 
 from testbed.kubevirt import KubeVirt, guest, images
 from tests.e2e.kube_eyes import KubeEyes, on_control_plane
@@ -132,7 +133,8 @@ async def test_a_guest_that_does_not_listen_is_stopped_by_force(ada: httpx.Async
 async def test_a_guest_that_shuts_itself_down(ada: httpx.AsyncClient, streams: Streams, eyes: KubeEyes) -> None:
     cluster = await _made(ada, "tired", vm={"run_strategy": "rerun-on-failure"})
     name = "tired-instance-1"
-    await _typed(streams, name, "poweroff -f")
+    with contextlib.suppress(ConnectionClosed):
+        await _typed(streams, name, "poweroff -f")
 
     async def completed() -> bool:
         found = (await ada.get(f"/instances/{name}")).json()

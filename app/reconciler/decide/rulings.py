@@ -21,6 +21,8 @@ _FAMILIES: Mapping[Reason | None, str] = {
     Reason.OUT_OF_MEMORY: "ending",
 }
 _REFUSALS = frozenset({Reason.QUOTA, Reason.REJECTED, Reason.CONFIGURATION, Reason.FOREIGN_OBJECT})
+# Why it was stopped though nobody asked for that: said for as long as it is.
+_REMEMBERED = (Reason.SUSPEND_LOST, Reason.COMPLETED)
 _DELETED_OUTSIDE = "It was deleted in Kubernetes, not by CMP, and is made again."
 
 
@@ -176,7 +178,7 @@ def _suspend_lost(picture: Picture, instance: Instance, seen: Seen | None) -> Ru
 
 def _settled(instance: Instance, wanted: Wanted, finding: _Finding) -> Ruling:
     reason, message = None, finding.detail
-    if wanted is Wanted.STOPPED and instance.reason in (Reason.SUSPEND_LOST, Reason.COMPLETED):
+    if wanted is Wanted.STOPPED and instance.reason in _REMEMBERED:
         reason, message = Reason(instance.reason), instance.message
     return Ruling(finding.status, wanted, settled=True, reason=reason, message=message)
 
@@ -190,8 +192,8 @@ def _on_the_way(picture: Picture, outcome: Outcome, instance: Instance, finding:
     patient = left > 0 or (outcome.unavailable is not None and not had_failed)
     if patient and not finding.at_once:
         reason, message = finding.reason, explain(finding.reason, finding.detail)
-        if wanted is Wanted.STOPPED and instance.reason == Reason.SUSPEND_LOST:
-            reason, message = Reason.SUSPEND_LOST, instance.message
+        if wanted is Wanted.STOPPED and instance.reason in _REMEMBERED:
+            reason, message = Reason(instance.reason), instance.message
         return Ruling(finding.status, wanted, reason=reason, message=message, waiting_since=since, left=max(left, 0.1))
     reason = finding.reason if finding.reason not in (None, Reason.WAITING) else finding.overdue
     message = explain(reason, finding.detail)
