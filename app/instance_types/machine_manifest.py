@@ -13,12 +13,11 @@ from app.rules import naming, volumes
 GRACE_SECONDS = 60
 
 _IDLE = (Wanted.STOPPED, Wanted.ABSENT)
-_RUN = {"always": "Always", "rerun-on-failure": "RerunOnFailure"}
 _PULL = {"always": "Always", "if-not-present": "IfNotPresent", "never": "Never"}
 
 
 def run_strategy(spec: InstanceSpec) -> str:
-    return "Halted" if spec.wanted in _IDLE else _RUN[spec.settings.get("run_strategy", "always")]
+    return "Halted" if spec.wanted in _IDLE else "Always"
 
 
 def machine_spec(spec: InstanceSpec) -> dict[str, Any]:

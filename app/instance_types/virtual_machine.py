@@ -100,8 +100,7 @@ class VirtualMachine:
         self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
     ) -> Sequence[KubeCall]:
         if operation is InstanceOperation.START:
-            again = observed is not None and observed.ended is not None
-            return (self._apply(spec, Wanted.RUNNING), *((_start(spec),) if again else ()))
+            return (self._apply(spec, Wanted.RUNNING),)
         if operation is InstanceOperation.STOP:
             if observed is not None and observed.reason is Reason.TERMINATION_STUCK:
                 return (_end_within(spec, 0),)
@@ -149,11 +148,6 @@ def _end_within(spec: InstanceSpec, seconds: int) -> KubeCall:
     return KubeCall("put", KIND, spec.name, "stop", body, already=already, missing_ok=True)
 
 
-def _start(spec: InstanceSpec) -> KubeCall:
-    """For a guest that shut itself down, which its run strategy leaves alone."""
-    return KubeCall("put", KIND, spec.name, "start", already=("already running", "does not support manual start"))
-
-
 def _restart(spec: InstanceSpec) -> KubeCall:
     """Where nothing runs there is nothing to restart: the template says what comes next. KubeVirt knows no other grace
     than the machine's own, or none.
@@ -172,14 +166,13 @@ class _Reading:
         self.launcher = objects.get(LAUNCHER_KIND)
         self.around = around
         self.printable: str = reading.status(self.vm).get("printableStatus") or "Stopped"
-        self.strategy: str | None = reading.spec(self.vm).get("runStrategy")
-        self.halted = self.strategy == "Halted"
+        self.halted = reading.spec(self.vm).get("runStrategy") == "Halted"
         self.created = reading.status(self.vm).get("created") is True
         self.phase: str = reading.status(self.vmi).get("phase") or self._phase_by_hearsay()
         self.node: str | None = reading.status(self.vmi).get("nodeName")
 
     def observed(self) -> Observed:
-        return self._leaving() or self._idle() or self._ended() or self._refused() or self._running() or self._waiting()
+        return self._leaving() or self._idle() or self._refused() or self._running() or self._waiting()
 
     def _leaving(self) -> Observed | None:
         if self.vm is None or reading.deleting(self.vm):
@@ -199,13 +192,6 @@ class _Reading:
 
     def _idle(self) -> Observed | None:
         return self._is(InstanceStatus.STOPPED) if self.halted else None
-
-    def _ended(self) -> Observed | None:
-        """The guest shut itself down, and its run strategy leaves it so."""
-        if self.strategy != "RerunOnFailure" or self.phase != "Succeeded":
-            return None
-        seen = self._is(InstanceStatus.STOPPED, Reason.COMPLETED, "the guest shut itself down")
-        return replace(seen, ended="completed")
 
     def _refused(self) -> Observed | None:
         """The launcher Pod was refused: KubeVirt shows `Starting` for ever and says why in a condition only."""

@@ -262,9 +262,6 @@ class _VmSettings(In):
         default_factory=list, description="Public keys, given to the guest by cloud-init."
     )
     preference: Name | None = Field(None, description="A VirtualMachineClusterPreference.")
-    run_strategy: Literal["always", "rerun-on-failure"] = Field(
-        "always", description="rerun-on-failure: a guest that shuts itself down stays stopped."
-    )
     ports: Annotated[list[PortSettings], Field(max_length=64)] = Field(default_factory=list)
     pull_policy: Pull | None = None
 

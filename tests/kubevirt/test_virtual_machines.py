@@ -9,12 +9,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from websockets.exceptions import ConnectionClosed
 
 from testbed.kubevirt import KubeVirt, guest, images
 from tests.e2e.kube_eyes import KubeEyes, on_control_plane
 from tests.e2e.operations import LEADS_TO, tried
-from tests.e2e.platform import ROOT, Platform, eventually, running, user
+from tests.e2e.platform import ROOT, Platform, running, user
 from tests.e2e.sockets import Streams, until
 
 pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
@@ -127,21 +126,6 @@ async def test_a_guest_that_does_not_listen_is_stopped_by_force(ada: httpx.Async
     assert forced.json()["instance"]["status"] == "stopped", forced.text
     await _operate(ada, name, "start", "running")
     await _operate(ada, name, "restart", "running")
-    await _delete(ada, eyes, cluster)
-
-
-async def test_a_guest_that_shuts_itself_down(ada: httpx.AsyncClient, streams: Streams, eyes: KubeEyes) -> None:
-    cluster = await _made(ada, "tired", vm={"run_strategy": "rerun-on-failure"})
-    name = "tired-instance-1"
-    with contextlib.suppress(ConnectionClosed):
-        await _typed(streams, name, "poweroff -f")
-
-    async def completed() -> bool:
-        found = (await ada.get(f"/instances/{name}")).json()
-        return (found["status"], found["reason"]) == ("stopped", "completed")
-
-    await eventually(completed, "it stays stopped, and that is told", 90)
-    await _operate(ada, name, "start", "running")
     await _delete(ada, eyes, cluster)
 
 

@@ -68,7 +68,7 @@ FULL_VM_SETTINGS = VmSettings.model_validate_json(
                 {"type": "empty", "name": "scratch", "size": 100}],
     "cloud_init": {"user_data": "#cloud-config\\n", "network_data": "version: 2\\n"},
     "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVuZA== ada"],
-    "run_strategy": "rerun-on-failure", "preference": "linux", "pull_policy": "always", "ports": [{"port": 22}],
+    "preference": "linux", "pull_policy": "always", "ports": [{"port": 22}],
     "registry": {"server": "registry.example", "username": "ada", "password": "s3cret"}
     }"""
 )
