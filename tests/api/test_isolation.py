@@ -72,6 +72,7 @@ ROUTES: dict[tuple[str, str], Probe] = {
     ("DELETE", "/api/v1/clusters/{cluster}"): Probe("cluster", query={"wait": "0"}),
     ("POST", "/api/v1/clusters/delete"): Probe(body={"ids": ["nothing"]}),
     ("POST", "/api/v1/clusters/{cluster}/operate"): Probe("cluster", _STOP),
+    ("POST", "/api/v1/clusters/{cluster}/scale"): Probe("cluster", {"instance_count": 2}),
     ("GET", "/api/v1/instances/"): Probe(),
     ("GET", "/api/v1/instances/{instance}"): Probe("instance"),
     ("POST", "/api/v1/instances/{instance}/operate"): Probe("instance", _STOP),
