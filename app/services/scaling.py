@@ -21,15 +21,17 @@ from app.models import (
 from app.rules import volumes
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
-from app.services.clusters import ClusterView, ledger_entry, load, new_instance
+from app.services.clusters import ClusterView, ledger_entry, load, missing, new_instance
 from app.store import clusters, events, ledger, operations
 
 
 async def hold(session: Session, viewer: Viewer, key: uuid.UUID | str) -> ClusterView:
     """The cluster, with every lock that scaling it needs: the account's first. Raises NotFound."""
-    view = await load(session, viewer, key)
-    await ledger.lock_account(session, view.cluster.owner_id)
-    return await load(session, viewer, view.cluster.id, lock=True)
+    owner_id = await clusters.owner_of(session, viewer, key)
+    if owner_id is None:
+        raise missing()
+    await ledger.lock_account(session, owner_id)
+    return await load(session, viewer, key, lock=True)
 
 
 async def scale(

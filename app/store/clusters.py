@@ -90,14 +90,14 @@ async def page_by_token(database: Database, token_hash: str, page: PageRequest, 
 
 async def get(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False) -> Cluster | None:
     """By id, or by its name among the viewer's own."""
-    statement = sa.select(Cluster)
-    if isinstance(key, str):
-        statement = statement.where(Cluster.name == key, Cluster.owner_id == viewer.account_id)
-    elif viewer.may(Permission.EVERYONES):
-        statement = statement.where(Cluster.id == key)
-    else:
-        statement = statement.where(Cluster.id == key, Cluster.owner_id == viewer.account_id)
+    statement = sa.select(Cluster).where(_visible(viewer, key))
     return (await session.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
+
+
+async def owner_of(session: Session, viewer: Viewer, key: uuid.UUID | str) -> uuid.UUID | None:
+    """Loads no row, so that one that is locked afterwards is read as it is by then."""
+    owner: uuid.UUID | None = await session.scalar(sa.select(Cluster.owner_id).where(_visible(viewer, key)))
+    return owner
 
 
 async def lock_many(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]) -> None:
@@ -173,6 +173,14 @@ async def due_now(session: Session, cluster_id: uuid.UUID) -> None:
         .where(Cluster.id == cluster_id)
         .values(due_at=utc_now(), attempts=0, version=Cluster.version + 1)
     )
+
+
+def _visible(viewer: Viewer, key: uuid.UUID | str) -> sa.ColumnElement[bool]:
+    if isinstance(key, str):
+        return sa.and_(Cluster.name == key, Cluster.owner_id == viewer.account_id)
+    if viewer.may(Permission.EVERYONES):
+        return Cluster.id == key
+    return sa.and_(Cluster.id == key, Cluster.owner_id == viewer.account_id)
 
 
 def _columns(row: Any) -> dict[str, Any]:

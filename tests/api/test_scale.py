@@ -1,9 +1,14 @@
 """Scaling through the API: exact under concurrency, refused with reasons, nothing half done."""
 
 import asyncio
+import uuid
 from typing import Any
 
-from app.rules.quota import DIMENSIONS
+import pytest
+
+from app.database import Session
+from app.rules.quota import DIMENSIONS, Account
+from app.store import ledger
 from tests.api.running import Api, wish
 from tests.api.test_quota import exact
 
@@ -71,3 +76,31 @@ async def test_a_stop_under_way_can_be_hurried(api: Api) -> None:
     hurried = await user.post(path, json={"operation": "stop", "grace_seconds": 0})
     assert hurried.status_code == 200
     assert (await user.post(path, json={"operation": "stop", "grace_seconds": -1})).status_code == 422
+
+
+async def test_what_another_one_changed_while_it_waited_is_what_it_starts_from(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if api.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time: nobody overtakes a transaction that has begun")
+    user = await api.user()
+    await user.post("/clusters/", json=wish("web", instance_count=3))
+    locked = ledger.lock_account
+
+    async def overtaken(session: Session, account_id: uuid.UUID) -> Account | None:
+        monkeypatch.setattr(ledger, "lock_account", locked)
+        other = await user.post("/clusters/web/scale", json={"remove": ["web-instance-3"]})
+        assert other.status_code == 200, other.text
+        return await locked(session, account_id)
+
+    monkeypatch.setattr(ledger, "lock_account", overtaken)
+    scaled = (await user.post("/clusters/web/scale", json={"instance_count": 3})).json()
+    assert scaled["instance_count"] == 3
+    names = {i["instance_name"]: i["status"] for i in scaled["instances"]}
+    assert names == {
+        "web-instance-1": "pending",
+        "web-instance-2": "pending",
+        "web-instance-3": "deleting",
+        "web-instance-4": "pending",
+    }
+    assert (await exact(api, user))["instances"] == 4
