@@ -119,6 +119,27 @@ async def seen_stopped(session: Session, account_id: uuid.UUID, instance_ids: It
         await ledger.free_compute(session, account_id, instance_ids)
 
 
+async def reserve_size(
+    session: Session, account_id: uuid.UUID, instance_ids: Iterable[uuid.UUID], compute: Amounts
+) -> None:
+    """Those that are to have another size are charged for the larger of both, until they are seen to have it.
+
+    Raises QuotaExceeded.
+    """
+    await ledger.lock_account(session, account_id)
+    more = await ledger.missing_compute(session, account_id, instance_ids, compute)
+    if more:
+        await reserve(session, account_id, more)
+        await ledger.raise_compute(session, account_id, instance_ids, compute)
+
+
+async def seen_sized(
+    session: Session, account_id: uuid.UUID, instance_ids: Iterable[uuid.UUID], compute: Amounts
+) -> None:
+    """They hold this and no more by now. Idempotent; what is charged for nothing stays so."""
+    await ledger.lower_compute(session, account_id, instance_ids, compute)
+
+
 async def release(session: Session, account_id: uuid.UUID, resource_ids: Iterable[uuid.UUID]) -> None:
     """What these resources hold goes back, once: their ledger rows are gone afterwards."""
     await ledger.release(session, account_id, resource_ids)

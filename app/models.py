@@ -48,6 +48,7 @@ class InstanceOperation(enum.StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RESTART = "restart"
+    REPLACE = "replace"
 
 
 class ClusterPhase(enum.StrEnum):
@@ -63,11 +64,13 @@ class OperationKind(enum.StrEnum):
     CLUSTER_CREATE = "cluster.create"
     CLUSTER_DELETE = "cluster.delete"
     CLUSTER_SCALE = "cluster.scale"
+    CLUSTER_UPDATE = "cluster.update"
     INSTANCE_START = "instance.start"
     INSTANCE_STOP = "instance.stop"
     INSTANCE_SUSPEND = "instance.suspend"
     INSTANCE_RESUME = "instance.resume"
     INSTANCE_RESTART = "instance.restart"
+    INSTANCE_REPLACE = "instance.replace"
 
 
 class OperationStatus(enum.StrEnum):
@@ -366,7 +369,7 @@ class Instance(Base):
     cpu: Mapped[int] = mapped_column(doc="millicores that are charged for it, or would be if it ran")
     memory: Mapped[int] = mapped_column(doc="MiB, likewise")
     revision: Mapped[int | None] = mapped_column(doc="the cluster's revision that it was last seen to run")
-    restart_required: Mapped[bool] = mapped_column(default=False, doc="its new size waits for the next start")
+    restart_required: Mapped[bool] = mapped_column(default=False, doc="what was changed waits for its next start")
     status: Mapped[str] = mapped_column(AsciiString(16))
     reason: Mapped[str | None] = mapped_column(AsciiString(32))
     message: Mapped[str | None] = mapped_column(sa.String(1024))

@@ -24,6 +24,7 @@ from simulator.namespaces import NamespaceController
 from simulator.node_agent import NodeAgent
 from simulator.nodes import Nodes
 from simulator.pod_subresources import PodSubresources
+from simulator.resizes import Resizes
 from simulator.resources import KUBEVIRTS, NAMESPACES
 from simulator.scheduler import Scheduler
 from simulator.server import TRANSPORT, Application
@@ -130,6 +131,7 @@ class _Cluster:
             GarbageCollector(made),
             scheduler,
             Kubelet(made, self.nodes),
+            Resizes(made, self.nodes, scheduler),
             Claims(made),
             VirtualMachines(made),
             VirtualMachineInstances(made),

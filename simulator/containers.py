@@ -98,6 +98,8 @@ def _status(container: Json, state: Json, ready: bool, known: Json | None) -> Js
         "started": started,
     }
     if started:
+        status["resources"] = container.get("resources") or {}
+        status["allocatedResources"] = status["resources"].get("requests") or {}
         status["containerID"] = f"simulated://{container['name']}-{status['restartCount']}"
     elif known and known.get("containerID"):
         status["containerID"] = known["containerID"]

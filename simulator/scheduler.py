@@ -42,6 +42,23 @@ class Room:
             self.used_cpu += cpu
             self.used_memory += memory
 
+    def resize(self, uid: str, cpu: Decimal, memory: Decimal) -> tuple[str, str]:
+        """Takes so much instead; or (reason, message) as the kubelet words it, and nothing changes."""
+        if cpu > self.cpu or memory > self.memory:
+            name, asked, whole = ("cpu", cpu, self.cpu) if cpu > self.cpu else ("memory", memory, self.memory)
+            return "Infeasible", f"Node didn't have enough capacity: {name}, requested: {asked}, capacity: {whole}"
+        had = self.taken.get(uid, (Decimal(0), Decimal(0)))
+        for name, more, used, whole in (
+            ("cpu", cpu - had[0], self.used_cpu, self.cpu),
+            ("memory", memory - had[1], self.used_memory, self.memory),
+        ):
+            if more > 0 and used + more > whole:
+                said = f"{name}, requested: {more}, used: {used}, capacity: {whole}"
+                return "Deferred", f"Node didn't have enough resource: {said}"
+        self.release(uid)
+        self.take(uid, cpu, memory)
+        return "", ""
+
     def release(self, uid: str) -> bool:
         if uid not in self.taken:
             return False
@@ -76,6 +93,10 @@ class Scheduler:
         text = f"Successfully assigned {stored.key[0]}/{stored.key[1]} to {node}"
         self._world.record(bound, "Scheduled", text, "default-scheduler")
         return bound
+
+    def resize(self, stored: Stored) -> tuple[str, str]:
+        """Room for the size that a Pod on a node asks for by now; or (reason, message) why there is none."""
+        return self._rooms[stored.obj["spec"]["nodeName"]].resize(stored.uid, *_needs(stored.obj["spec"]))
 
     def _pod_changed(self, event: Event) -> None:
         stored, spec = event.stored, event.stored.obj["spec"]

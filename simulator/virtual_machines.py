@@ -3,6 +3,8 @@
 Source: kubevirt pkg/virt-controller/watch/vm at v1.9.0.
 """
 
+from typing import Any
+
 from simulator.clock import stamp
 from simulator.errors import StatusError
 from simulator.resources import CLAIMS, VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
@@ -272,15 +274,29 @@ def run_strategy(machine: Json) -> str:
     return "Always" if spec.get("running") else "Halted"
 
 
+def _differs(template: Any, spec: Any) -> bool:
+    """Whether what runs was made from another template; what nobody asked for is a default."""
+    if isinstance(template, dict):
+        return not isinstance(spec, dict) or any(_differs(value, spec.get(key)) for key, value in template.items())
+    if isinstance(template, list):
+        pairs = zip(template, spec or (), strict=False)
+        return len(template) != len(spec or ()) or any(_differs(value, found) for value, found in pairs)
+    return bool(template != spec)
+
+
 def _conditions(machine: Json, instance: Stored | None) -> list[Json]:
     """The VM's own conditions and a copy of each of its instance's."""
     known = (machine.get("status") or {}).get("conditions") or []
     if instance is None:
         ready = condition("Ready", "False", "VMINotExists", "VMI does not exist")
         return with_conditions([item for item in known if item["type"] == "Ready"], ready)
-    copies = (instance.obj.get("status") or {}).get("conditions") or []
+    copies = list((instance.obj.get("status") or {}).get("conditions") or [])
+    if _differs(machine["spec"]["template"]["spec"], instance.obj["spec"]):
+        text = "a non-live-updatable field was changed in the template spec"
+        waits = condition("RestartRequired", "True", "RestartRequired", text)
+        copies += with_conditions([item for item in known if item["type"] == "RestartRequired"], waits)
     if any(item["type"] == "Ready" for item in copies):
-        return list(copies)
+        return copies
     text = "Guest VM is not reported as running"
     ready = condition("Ready", "False", "GuestNotRunning", text)
     kept = [item for item in known if item["type"] == "Ready"]

@@ -161,6 +161,8 @@ class Writes:
         self._admission.check(resource, new)
         if resource is PODS and not subresource:
             pods.check_update(live.obj, new)
+        if resource is PODS and subresource == "resize":
+            pods.check_resize(live.obj, new)
         if "generation" in live.obj["metadata"]:
             metadata["generation"] = live.obj["metadata"]["generation"] + int(_intent(new) != _intent(live.obj))
         if entries is None:

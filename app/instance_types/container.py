@@ -26,6 +26,9 @@ from app.rules.reach import Logs, Screenshot, Way
 KIND = "Pod"
 SUSPENDED = "cmp.io/Suspended"
 MEMORY_LOST = "MemoryLost"
+RESIZE_PENDING = "PodResizePending"
+RESIZING = "PodResizeInProgress"
+LEAST_MILLICORES = 10
 # A Pod's deletionTimestamp already includes its grace period.
 STUCK_SECONDS = 60
 
@@ -45,8 +48,9 @@ class Container:
     kind = KIND
     watches: Mapping[str, tuple[str, ...]] = {
         KIND: (
-            "metadata.deletionGracePeriodSeconds", "spec.nodeName", "spec.restartPolicy", "status.phase",
-            "status.reason", "status.message", "status.podIP", "status.conditions", "status.containerStatuses",
+            "metadata.deletionGracePeriodSeconds", "spec.nodeName", "spec.restartPolicy", "spec.containers.resources",
+            "status.phase", "status.reason", "status.message", "status.podIP", "status.conditions",
+            "status.containerStatuses",
         )
     }  # fmt: skip
     kept_when_stopped = False
@@ -95,6 +99,16 @@ class Container:
             return (_freeze(spec, observed.uid, None),)
         # STOP and RESTART: a restart is the next incarnation, made as soon as this Pod is gone.
         return self.removal(spec, observed)
+
+    def update(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
+        """In place where it is on a node; else it is made again, so that it is placed by its new size.
+
+        https://kubernetes.io/docs/tasks/configure-pod-container/resize-container-resources/
+        """
+        if observed.node is None or observed.uid is None:
+            return self.removal(spec, observed)
+        body = {"spec": {"containers": [{"name": "main", "resources": container_manifest.resources(spec)}]}}
+        return (KubeCall("strategic", KIND, spec.name, "resize", body=body, uid=observed.uid),)
 
     def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
         if observed.uid is None:
@@ -243,6 +257,7 @@ class _Reading:
         lost: bool = False,
         ended: Literal["completed", "failed"] | None = None,
     ) -> Observed:
+        asked = reading.size_of_main(reading.spec(self.pod).get("containers"))
         return Observed(
             status=status,
             reason=reason,
@@ -257,8 +272,24 @@ class _Reading:
             lost=lost,
             ended=ended,
             revision=reading.revision(self.pod),
+            told=reading.revision(self.pod),
+            cpu=asked[0] if asked else None,
+            memory=asked[1] if asked else None,
+            pending_size=self._pending_size(asked),
+            restart_required=reading.condition(self.pod, RESIZE_PENDING).get("reason") == "Infeasible",
             grace=reading.metadata(self.pod).get("deletionGracePeriodSeconds"),
         )
+
+    def _pending_size(self, asked: tuple[int, int] | None) -> str | None:
+        """The kubelet says in a condition what holds it back, but only after it has looked."""
+        has = reading.size_of_main(self.status.get("containerStatuses"))
+        if asked is None or has is None or _same(has, asked):
+            return None
+        for kind in (RESIZE_PENDING, RESIZING):
+            said = reading.condition(self.pod, kind)
+            if said.get("message"):
+                return reading.words(said.get("reason"), said.get("message"))
+        return "its node has not resized it yet"
 
     def _unready(self) -> str | None:
         ready = reading.condition(self.pod, "Ready")
@@ -286,6 +317,11 @@ class _Reading:
             return text
         times = "once" if self.restarts == 1 else f"{self.restarts} times"
         return f"restarted {times}, last end: {text}"
+
+
+def _same(has: tuple[int, int], asked: tuple[int, int]) -> bool:
+    """A node gives no less CPU time than the kernel's shortest quota is."""
+    return (max(has[0], LEAST_MILLICORES), has[1]) == (max(asked[0], LEAST_MILLICORES), asked[1])
 
 
 def _main_container(status: Mapping[str, Any]) -> Mapping[str, Any]:

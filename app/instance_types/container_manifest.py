@@ -35,7 +35,6 @@ def pod_spec(spec: InstanceSpec) -> dict[str, Any]:
 
 def _main(spec: InstanceSpec) -> dict[str, Any]:
     settings = spec.settings
-    size = {"cpu": cpu_quantity(spec.cpu), "memory": memory_quantity(spec.memory)}
     optional = {
         "imagePullPolicy": _PULL[settings["pull_policy"]] if settings.get("pull_policy") else None,
         "command": settings.get("command"),
@@ -50,9 +49,14 @@ def _main(spec: InstanceSpec) -> dict[str, Any]:
         "name": "main",
         "image": spec.image,
         **{name: value for name, value in optional.items() if value},
-        "resources": {"requests": dict(size), "limits": dict(size)},
+        "resources": resources(spec),
         "securityContext": {"allowPrivilegeEscalation": False},
     }
+
+
+def resources(spec: InstanceSpec) -> dict[str, Any]:
+    size = {"cpu": cpu_quantity(spec.cpu), "memory": memory_quantity(spec.memory)}
+    return {"requests": dict(size), "limits": dict(size)}
 
 
 def _identity(settings: Mapping[str, Any]) -> dict[str, int]:

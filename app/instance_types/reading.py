@@ -1,10 +1,11 @@
 """How to read what every Kubernetes object has: metadata, conditions, times. Missing fields read as nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.instance_types.values import INCARNATION, REVISION, Object
+from app.rules import units
 
 _LONGEST = 500
 
@@ -32,6 +33,21 @@ def incarnation(obj: Object | None) -> int | None:
 
 def revision(obj: Object | None) -> int | None:
     return _count(annotation(obj, REVISION))
+
+
+def size(cpu: object, memory: object) -> tuple[int, int] | None:
+    """Millicores and MiB of two quantities; nothing where either is missing or no quantity."""
+    try:
+        return round(units.measured(str(cpu)) * 1000), round(units.measured(str(memory)) / 2**20)
+    except ValueError:
+        return None
+
+
+def size_of_main(containers: Sequence[Mapping[str, Any]] | None) -> tuple[int, int] | None:
+    """The limits of the container `main`, in a Pod's spec or in its status."""
+    main = next((item for item in containers or () if item.get("name") == "main"), {})
+    limits = (main.get("resources") or {}).get("limits") or {}
+    return size(limits.get("cpu"), limits.get("memory"))
 
 
 def condition(obj: Object | None, kind: str) -> Mapping[str, Any]:

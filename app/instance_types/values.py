@@ -68,8 +68,9 @@ class Observed:
     `incarnation` is the one that runs, or would run next where nothing does; None means not known yet: wait.
     `suspend` is how it could be suspended (freeze, vm-pause), or None. `deleting`: on its way out, do not touch.
     `lost`: the object is dead for good and must be replaced. `ended`: it came to its own end, as its settings let it,
-    and is not run again unless somebody wishes so. `grace`: seconds that its end may
-    take, where that is known. `cpu` and `memory`: the size that it has now; None: not known.
+    and is not run again unless somebody wishes so. `grace`: seconds that its end may take, where that is known.
+    `revision` is what runs, `told` what its object asks for. `cpu` and `memory`: the size that its object asks for;
+    `pending_size`: why what runs does not have it yet. `restart_required`: only a restart will bring it about.
     """
 
     status: InstanceStatus
@@ -85,9 +86,11 @@ class Observed:
     lost: bool = False
     ended: Literal["completed", "failed"] | None = None
     revision: int | None = None
+    told: int | None = None
     grace: int | None = None
     cpu: int | None = None
     memory: int | None = None
+    pending_size: str | None = None
     restart_required: bool = False
     migratable: bool = False
     guest: Mapping[str, Any] | None = None
@@ -110,7 +113,7 @@ class KubeCall:
     as wished. `missing_ok`: 404 is as good as done. `repeatable`: sending it twice does no more than sending it once.
     """
 
-    verb: Literal["create", "apply", "merge", "delete", "put"]
+    verb: Literal["create", "apply", "merge", "strategic", "delete", "put"]
     kind: str
     name: str
     subresource: str = ""
@@ -166,6 +169,10 @@ class InstanceDriver(Protocol):
         self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
     ) -> Sequence[KubeCall]:
         """What to send, in order; nothing where nothing is left to do."""
+        ...
+
+    def update(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
+        """What brings its object to the size and the settings that are wished now, without ending what runs."""
         ...
 
     def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]: ...

@@ -37,12 +37,13 @@ class VirtualMachine:
     kind = KIND
     watches: Mapping[str, tuple[str, ...]] = {
         KIND: (
-            "metadata.generation", "spec.runStrategy", "status.printableStatus", "status.created",
+            "metadata.generation", "spec.runStrategy", "spec.template.spec.domain.resources",
+            "spec.template.spec.domain.memory", "status.printableStatus", "status.created",
             "status.observedGeneration", "status.startFailure", "status.conditions",
         ),
         RUNNING_KIND: (
-            "spec.terminationGracePeriodSeconds", "status.phase", "status.nodeName", "status.interfaces",
-            "status.conditions", "status.guestOSInfo",
+            "spec.terminationGracePeriodSeconds", "spec.domain.resources", "spec.domain.memory", "status.phase",
+            "status.nodeName", "status.interfaces", "status.conditions", "status.guestOSInfo",
         ),
         LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
     }  # fmt: skip
@@ -113,6 +114,10 @@ class VirtualMachine:
         # The new incarnation must stand in the template before the next run is made of it.
         return (self._apply(spec, Wanted.RUNNING), _restart(spec))
 
+    def update(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
+        """Its template; KubeVirt changes what runs where it can, and says where that takes a restart."""
+        return (self._apply(spec, spec.wanted),)
+
     def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
         if observed.uid is None:
             return ()
@@ -155,6 +160,12 @@ def _restart(spec: InstanceSpec) -> KubeCall:
     body = {"gracePeriodSeconds": 0} if spec.grace == 0 else {}
     already = ("VM is not running", "does not support manual restart", "Halted does not support")
     return KubeCall("put", KIND, spec.name, "restart", body, already=already, missing_ok=True, repeatable=False)
+
+
+def _size(machine: Mapping[str, Any]) -> tuple[int, int] | None:
+    domain = machine.get("domain") or {}
+    requests = (domain.get("resources") or {}).get("requests") or {}
+    return reading.size(requests.get("cpu"), (domain.get("memory") or {}).get("guest"))
 
 
 class _Reading:
@@ -240,6 +251,7 @@ class _Reading:
         *,
         deleting: bool = False,
     ) -> Observed:
+        asked = _size(reading.spec(reading.spec(self.vm).get("template")))
         return Observed(
             status=status,
             reason=reason,
@@ -247,6 +259,10 @@ class _Reading:
             uid=reading.metadata(self.vm).get("uid"),
             incarnation=self._incarnation(),
             revision=reading.revision(self.vmi if self.vmi is not None else self.vm),
+            told=reading.revision(self.vm),
+            cpu=asked[0] if asked else None,
+            memory=asked[1] if asked else None,
+            pending_size=self._pending_size(asked),
             grace=reading.spec(self.vmi).get("terminationGracePeriodSeconds"),
             restart_required=self._condition("RestartRequired").get("status") == "True",
             guest=self._guest(),
@@ -261,6 +277,10 @@ class _Reading:
         if self.vmi is not None:
             return reading.incarnation(self.vmi)
         return reading.incarnation(self.vm) if self.phase or not self.created else None
+
+    def _pending_size(self, asked: tuple[int, int] | None) -> str | None:
+        runs = _size(reading.spec(self.vmi))
+        return "it waits for its next start" if runs is not None and runs != asked else None
 
     def _guest(self) -> dict[str, Any] | None:
         """What its agent tells, where it has one."""

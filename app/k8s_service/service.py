@@ -209,6 +209,21 @@ class KubernetesService:
             spec = self._placed(spec)
         await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].calls_for(operation, spec, observed))
 
+    async def update(self, spec: InstanceSpec, observed: Observed) -> None:
+        """Brings its object to the size and settings that are wished; what runs goes on."""
+        await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].update(self._placed(spec), observed))
+
+    async def renew(self, spec: InstanceSpec) -> None:
+        """Makes it with new disks. Raises Raced while something of the one before is left."""
+        if spec.instance_id in await self.living(spec.cluster, spec.instance_type):
+            return
+        old = [disk for id, disk in await self.leftovers(spec.cluster) if id == spec.instance_id]
+        for disk in old:
+            await self.delete_leftover(disk)
+        if old:
+            raise Raced("its disks are not gone yet")
+        await self.apply(spec)
+
     async def delete(self, spec: InstanceSpec, observed: Observed) -> None:
         await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].removal(spec, observed))
 

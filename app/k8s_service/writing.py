@@ -113,11 +113,8 @@ class Writer:
         async with said_our_way():
             try:
                 async with self._changes:
-                    if call.verb == "merge":
-                        metadata = {**call.body["metadata"], "uid": call.uid}
-                        body = {**call.body, "metadata": metadata}
-                        answer = await self._client.merge(kind, namespace, call.name, body, FIELD_MANAGER)
-                        self._caches[call.kind].absorb(answer)
+                    if call.verb in ("merge", "strategic"):
+                        self._caches[call.kind].absorb(await self._patched(call, kind, namespace))
                         return
                     await self._client.put(
                         kind, namespace, call.name, call.subresource, call.body, repeatable=call.repeatable
@@ -126,6 +123,13 @@ class Writer:
                 done = error.conflict and any(words in error.message for words in call.already)
                 if not done and not (error.missing and call.missing_ok):
                     raise
+
+    async def _patched(self, call: KubeCall, kind: Kind, namespace: str) -> dict[str, Any]:
+        body = {**call.body, "metadata": {**call.body.get("metadata", {}), "uid": call.uid}}
+        strategic = call.verb == "strategic"
+        return await self._client.merge(
+            kind, namespace, call.name, body, FIELD_MANAGER, subresource=call.subresource, strategic=strategic
+        )
 
     async def delete(
         self, kind: str, namespace: str | None, name: str, uid: str | None, grace: int | None = None

@@ -21,6 +21,7 @@ from app.kube.kinds import Kind
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 Observer = Callable[[str, str, int, float], None]
@@ -133,11 +134,21 @@ class KubeClient:
         return await self._call("apply", kind, "PATCH", path, params=params, body=body, content_type=APPLY_PATCH)
 
     async def merge(
-        self, kind: Kind, namespace: str | None, name: str, body: Mapping[str, Any], manager: str
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        body: Mapping[str, Any],
+        manager: str,
+        *,
+        subresource: str = "",
+        strategic: bool = False,
     ) -> dict[str, Any]:
+        """`strategic`: items of lists are known by their names, as Kubernetes does it for its own kinds."""
         params = {"fieldManager": manager}
-        path = kind.path(namespace, name)
-        return await self._call("patch", kind, "PATCH", path, params=params, body=body, content_type=MERGE_PATCH)
+        path = kind.path(namespace, name, subresource)
+        content_type = STRATEGIC_PATCH if strategic else MERGE_PATCH
+        return await self._call("patch", kind, "PATCH", path, params=params, body=body, content_type=content_type)
 
     async def delete(
         self, kind: Kind, namespace: str | None, name: str, uid: str, grace: int | None = None

@@ -7,7 +7,9 @@ _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp",
 
 
 def trim(obj: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-    """`fields` are dotted paths below the object, such as status.phase. Of annotations, ours stay."""
+    """`fields` are dotted paths below the object, such as status.phase, or spec.containers.resources: of each item of a
+    list, with its name. Of annotations, ours stay.
+    """
     metadata = obj.get("metadata") or {}
     kept: dict[str, Any] = {"metadata": {key: metadata[key] for key in _METADATA if key in metadata}}
     annotations = metadata.get("annotations") or {}
@@ -20,12 +22,13 @@ def trim(obj: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _copy(source: Mapping[str, Any], target: dict[str, Any], path: Sequence[str]) -> None:
-    *outer, last = path
-    for key in outer:
-        inner = source.get(key)
-        if not isinstance(inner, Mapping):
-            return
-        source = inner
-        target = target.setdefault(key, {})
-    if last in source:
-        target[last] = source[last]
+    key, *inner = path
+    found = source.get(key)
+    if not inner and key in source:
+        target[key] = found
+    elif inner and isinstance(found, Mapping):
+        _copy(found, target.setdefault(key, {}), inner)
+    elif inner and isinstance(found, list):
+        kept = target.setdefault(key, [{"name": item.get("name")} for item in found])
+        for item, into in zip(found, kept, strict=True):
+            _copy(item, into, inner)

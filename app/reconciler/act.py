@@ -34,7 +34,7 @@ _ACT_SECONDS = 3.0
 _SHOWS_WITHIN = 5.0
 _A_FEW = 4
 
-_MAKES = (Verb.APPLY, Verb.START, Verb.RESTART)
+_MAKES = (Verb.APPLY, Verb.START, Verb.RESTART, Verb.UPDATE, Verb.RENEW)
 _OPERATIONS = {
     Verb.START: InstanceOperation.START,
     Verb.STOP: InstanceOperation.STOP,
@@ -83,6 +83,7 @@ class Recent:
 @dataclass(slots=True)
 class _Progress:
     refused: dict[uuid.UUID, Trouble] = field(default_factory=dict)
+    unchanged: dict[uuid.UUID, Trouble] = field(default_factory=dict)
     gone: set[uuid.UUID] = field(default_factory=set)
     blocked: Trouble | None = None
     unavailable: Unavailable | None = None
@@ -94,6 +95,7 @@ class _Progress:
             namespace_uid=namespace_uid,
             blocked=self.blocked,
             refused=self.refused,
+            unchanged=self.unchanged,
             unavailable=self.unavailable.message if self.unavailable is not None else None,
             retry_after=self.unavailable.details.get("retry_after") if self.unavailable is not None else None,
             raced=self.raced,
@@ -190,7 +192,8 @@ class Actor:
         except Raced:
             self._progress.raced = True
         except Refused as error:
-            self._progress.refused[step.instance_id] = Trouble(error.reason, error.message)
+            refused = self._progress.unchanged if step.verb is Verb.UPDATE else self._progress.refused
+            refused[step.instance_id] = Trouble(error.reason, error.message)
         except ForeignObject as error:
             self._progress.refused[step.instance_id] = Trouble(Reason.FOREIGN_OBJECT, error.message)
         except NamespaceTerminating as error:
@@ -202,6 +205,11 @@ class Actor:
         spec, seen = self._specs[step.instance_id], self._seen.get(step.instance_id)
         if step.verb is Verb.APPLY:
             await self._service.apply(spec)
+        elif step.verb is Verb.RENEW:
+            await self._service.renew(spec)
+        elif step.verb is Verb.UPDATE:
+            assert seen is not None
+            await self._service.update(spec, seen)
         elif step.verb is Verb.DELETE:
             assert seen is not None
             await self._service.delete(spec, seen)

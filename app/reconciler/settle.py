@@ -9,6 +9,7 @@ from app import auth
 from app.database import Session
 from app.models import ClusterPhase, Instance, OperationStatus, Reason
 from app.reconciler.decide import OperationRuling, Verdict
+from app.rules.quota import Amounts
 from app.store import events, leases, ledger, operations
 from app.store.leases import Loaded
 
@@ -29,7 +30,7 @@ async def settle(
     What the API changed since it was loaded is left alone; the cluster is due again at once.
     """
     cluster = loaded.cluster
-    if verdict.stopped or gone:
+    if verdict.stopped or verdict.sized or gone:
         await ledger.lock_account(session, cluster.owner_id)
     version = await leases.release(session, cluster.id, token, attempts=attempts, next_seconds=next_seconds)
     if version is None:
@@ -44,6 +45,8 @@ async def settle(
     stopped = [id for id in verdict.stopped if id in written]
     if stopped:
         await auth.seen_stopped(session, cluster.owner_id, stopped)
+    if sized := [id for id in verdict.sized if id in written]:
+        await auth.seen_sized(session, cluster.owner_id, sized, Amounts(cluster.cpu_per_inst, cluster.memory_per_inst))
     if gone:
         await auth.release(session, cluster.owner_id, gone)
         await leases.delete_instances(session, list(gone))

@@ -1,14 +1,15 @@
 """/api/v1/clusters"""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, ValidationError
 
 from app import auth, schemas
 from app.database import Session
 from app.errors import Invalid, NotFound
-from app.models import ClusterPhase, InstanceType, OperationStatus
+from app.models import Cluster, ClusterPhase, InstanceType, Operation, OperationStatus
 from app.routers import bulk, queries, views
 from app.routers.deps import (
     CurrentState,
@@ -18,8 +19,10 @@ from app.routers.deps import (
     PageQuery,
     State,
     WaitQuery,
+    Written,
     key_of,
     next_cursor,
+    opened,
     page_request,
     request_id,
     sealing_of,
@@ -32,8 +35,9 @@ from app.routers.deps import (
 from app.routers.wire import BareRoute, Json, StrictRoute, tagged
 from app.rules.access import Permission, Viewer
 from app.rules.naming import LABEL_FILTER_PATTERN, SEARCH_PATTERN
-from app.services import catalogue, clusters, instances, operations, scaling
-from app.services.catalogue import Offers
+from app.services import catalogue, changing, clusters, instances, operations, scaling
+from app.services.catalogue import Offers, Size
+from app.services.changing import Change
 from app.services.clusters import ClusterView, ClusterWish
 from app.settings import Settings
 from app.store import clusters as store
@@ -85,21 +89,16 @@ async def create(
     # Chosen only when it comes to that: an answer that an Idempotency-Key repeats does not depend on today's offers.
     async def work(session: Session) -> Outcome:
         wish, warnings = _wish(state, offers, body)
-        return _made(await clusters.create(session, viewer, wish, request_id()), warnings)
+        made = await clusters.create(session, viewer, wish, request_id())
+        return _made(made, warnings, waits_for=made.operation)
 
     async def short_way() -> Outcome | None:
         wish, warnings = _wish(state, offers, body)
         made = await clusters.create_at_once(state.database, viewer, wish, request_id())
-        return _made(made, warnings) if made is not None else None
+        return _made(made, warnings, waits_for=made.operation) if made is not None else None
 
     written = await write(request, state, viewer, work, status=201, short_way=short_way)
-    seconds = seconds_to_wait(request, state, waiting)
-    if written.outcome is None or seconds == 0:
-        return written.response
-    await operations.wait(state.database, state.broadcaster, viewer, written.outcome.body["operation"]["id"], seconds)
-    async with state.database.reading() as session:
-        view = await clusters.load(session, viewer, written.outcome.body["id"])
-    return Json(views.cluster(view), 201, headers=written.outcome.headers)
+    return await _answered(request, state, viewer, waiting, written)
 
 
 async def list_clusters(request: Request) -> Response:
@@ -137,6 +136,37 @@ async def get(request: Request, state: CurrentState, viewer: CurrentViewer, clus
     async with state.database.reading() as session:
         view = await clusters.load(session, viewer, key_of(cluster))
     return tagged(request, views.cluster(view))
+
+
+@router.patch(
+    "/{cluster}",
+    response_model=schemas.ClusterRead,
+    summary="Change a cluster: size, image, settings, labels",
+    description="Containers are resized where they run, and made again for another image or other settings: at most "
+    "`max_unavailable` are down at a time, the lowest numbers go first, and the first that fails ends it. VMs take "
+    "everything up at their next start; `restart_required` says which wait for one. While a change goes round the "
+    "larger size is charged.",
+)
+async def change(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    cluster: Key,
+    body: schemas.ClusterChange,
+    waiting: Annotated[WaitQuery, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    offers = await state.catalogue.offers()
+
+    async def work(session: Session) -> Outcome:
+        view = await scaling.hold(session, viewer, key_of(cluster))
+        unchanged(if_match, lambda: views.cluster(view))
+        wish, warnings = _change(state, offers, view.cluster, body)
+        operation = await changing.change(session, viewer, view, wish, request_id())
+        changed = await clusters.load(session, viewer, view.cluster.id)
+        return _made(changed, warnings, waits_for=operation)
+
+    return await _answered(request, state, viewer, waiting, await write(request, state, viewer, work, status=200))
 
 
 @router.delete(
@@ -229,21 +259,27 @@ async def scale(
     async def work(session: Session) -> Outcome:
         view = await scaling.hold(session, viewer, key_of(cluster))
         unchanged(if_match, lambda: views.cluster(view))
-        await scaling.scale(session, viewer, view, body.instance_count, remove, request_id())
-        return _made(await clusters.load(session, viewer, view.cluster.id), [])
+        operation = await scaling.scale(session, viewer, view, body.instance_count, remove, request_id())
+        return _made(await clusters.load(session, viewer, view.cluster.id), [], waits_for=operation)
 
-    written = await write(request, state, viewer, work, status=200)
+    return await _answered(request, state, viewer, waiting, await write(request, state, viewer, work, status=200))
+
+
+def _made(view: ClusterView, warnings: list[str], waits_for: Operation | None) -> Outcome:
+    id = waits_for.id if waits_for is not None else None
+    return Outcome(views.cluster(view), nudge=[view.cluster.id], headers=warned(warnings), operation=id)
+
+
+async def _answered(request: Request, state: State, viewer: Viewer, waiting: WaitQuery, written: Written) -> Response:
+    """What was written, or the cluster as it is when the operation is finished, where somebody waits for that."""
     seconds = seconds_to_wait(request, state, waiting)
-    if written.outcome is None or seconds == 0:
+    done = written.outcome
+    if done is None or done.operation is None or seconds == 0:
         return written.response
-    await operations.wait(state.database, state.broadcaster, viewer, written.outcome.body["operation"]["id"], seconds)
+    await operations.wait(state.database, state.broadcaster, viewer, done.operation, seconds)
     async with state.database.reading() as session:
-        view = await clusters.load(session, viewer, written.outcome.body["id"])
-    return Json(views.cluster(view))
-
-
-def _made(view: ClusterView, warnings: list[str]) -> Outcome:
-    return Outcome(views.cluster(view), nudge=[view.cluster.id], headers=warned(warnings))
+        view = await clusters.load(session, viewer, done.body["id"])
+    return Json(views.cluster(view), written.response.status_code, headers=done.headers)
 
 
 def _wish(state: State, offers: Offers, body: schemas.ClusterCreate) -> tuple[ClusterWish, list[str]]:
@@ -269,10 +305,52 @@ def _wish(state: State, offers: Offers, body: schemas.ClusterCreate) -> tuple[Cl
         labels=body.labels,
         image_name=image.name,
         flavour=size.flavour,
+        max_unavailable=body.max_unavailable,
         spec=catalogue.sized(size, own.stored() if own is not None else {}),
         seal=sealing_of(state, own.secrets() if own is not None else {}),
     )
     return wish, [*size.warnings, *image.warnings]
+
+
+def _change(state: State, offers: Offers, cluster: Cluster, body: schemas.ClusterChange) -> tuple[Change, list[str]]:
+    """What is asked for with its names looked up, and warnings. Where the settings do not fit: as FastAPI says it."""
+    kind = InstanceType(cluster.instance_type)
+    size = image = None
+    if body.flavour is not None:
+        size = catalogue.size(offers, kind, flavour=body.flavour, cpu=None, memory=None)
+    elif (body.cpu_per_instance, body.memory_per_instance) != (None, None):
+        cpu, memory = body.cpu_per_instance or cluster.cpu_per_inst, body.memory_per_instance or cluster.memory_per_inst
+        size = catalogue.size(offers, kind, flavour=None, cpu=cpu, memory=memory)
+    if body.image is not None:
+        image = catalogue.image(offers, kind, body.image, otherwise=body.image)
+    secrets = opened(state, cluster)
+    try:
+        own = body.settings(kind, cluster.spec, secrets)
+    except ValidationError as error:
+        found = [{**item, "loc": ("body", schemas.SETTINGS[kind], *item["loc"])} for item in error.errors()]
+        raise RequestValidationError(found) from error
+    except ValueError as error:
+        raise Invalid(f"{error}.".capitalize()) from error
+    catalogue.require_allowed(offers, kind, own.images() if own is not None else [])
+    wish = Change(
+        size=size,
+        image=image,
+        spec=_spec(cluster, size, own),
+        seal=sealing_of(state, own.secrets()) if own is not None and own.secrets() != secrets else None,
+        labels=schemas.merged(cluster.labels, body.labels) if body.labels is not None else None,
+        max_unavailable=body.max_unavailable,
+    )
+    return wish, [*(size.warnings if size else ()), *(image.warnings if image else ())]
+
+
+def _spec(cluster: Cluster, size: Size | None, own: schemas.Settings | None) -> dict[str, Any] | None:
+    """None where it stays. Which instancetype it is belongs to the size."""
+    if size is None and own is None:
+        return None
+    spec = {**cluster.spec, **(own.stored() if own is not None else {})}
+    if "instancetype" in spec:
+        spec["instancetype"] = cluster.spec.get("instancetype") if size is None else None
+    return catalogue.sized(size, spec) if size is not None else spec
 
 
 def _default_images(settings: Settings) -> dict[InstanceType, str]:

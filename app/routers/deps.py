@@ -18,10 +18,11 @@ from starlette.requests import HTTPConnection
 from app import auth, telemetry
 from app.database import Database, Session
 from app.errors import Invalid, KeyReused, Stale, Unavailable, Unsupported
+from app.models import Cluster
 from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
-from app.rules.sealing import Sealer
+from app.rules.sealing import NoKey, Sealer
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.streams import Reach, Streams
@@ -99,6 +100,8 @@ class Outcome:
     nudge: list[uuid.UUID] = field(default_factory=list)
     remembered: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    operation: uuid.UUID | None = None
+    """What there is to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,19 @@ def sealing_of(state: State, secrets: Mapping[str, Any]) -> Callable[[uuid.UUID]
             "administrator to set CMP_SECRET_KEY for every process."
         )
     return lambda id: state.sealer.seal(secrets, str(id))
+
+
+def opened(state: State, cluster: Cluster) -> dict[str, Any]:
+    """Its secrets in plain text, to be sealed again with what is changed. Raises Unsupported."""
+    if cluster.secrets is None:
+        return {}
+    try:
+        return state.sealer.open(cluster.secrets, str(cluster.id))
+    except NoKey as error:
+        raise Unsupported(
+            "The secrets of this cluster were sealed with a key that this installation does not have now. Ask an "
+            "administrator to name it in CMP_SECRET_KEY."
+        ) from error
 
 
 def page_request(state: State, scope: str, query: PageQuery, sort: str) -> PageRequest:

@@ -27,7 +27,7 @@ from app.routers.deps import (
 from app.routers.wire import Json, StrictRoute, tagged
 from app.rules.access import Permission
 from app.rules.naming import SEARCH_PATTERN
-from app.services import clusters, instances, operations
+from app.services import clusters, instances, operations, scaling
 from app.store import instances as store
 
 router = APIRouter(prefix="/instances", tags=["instances"], route_class=StrictRoute)
@@ -81,8 +81,9 @@ async def get(request: Request, state: CurrentState, viewer: CurrentViewer, inst
 @router.post(
     "/{instance}/operate",
     response_model=schemas.OperateResult,
-    summary="Start, stop, suspend, resume or restart an instance",
-    description="409 names what is possible when this is not. `wait` waits for the operation to finish.",
+    summary="Start, stop, suspend, resume, restart or replace an instance",
+    description="`replace` makes it anew under its name, its disks included: what they held is gone. 409 names what is "
+    "possible when this is not. `wait` waits for the operation to finish.",
 )
 async def operate(
     request: Request,
@@ -115,6 +116,41 @@ async def operate(
     async with state.database.reading() as session:
         now, _ = await instances.load(session, viewer, written.outcome.body["instance"]["id"])
     return Json({"instance": views.instance(now), "operation": views.operation(operation)})
+
+
+@router.delete(
+    "/{instance}",
+    status_code=202,
+    response_model=schemas.Accepted,
+    summary="Take this instance away from its cluster",
+    description="Its cluster has one less; its disks go with it. Quota is released when Kubernetes has let go of it; "
+    "`wait` waits for that. To have it made anew instead, operate `replace`.",
+)
+async def delete(
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    instance: Key,
+    waiting: Annotated[WaitQuery, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    async def work(session: Session) -> Outcome:
+        id, cluster_id = await instances.place_of(session, viewer, key_of(instance))
+        view = await scaling.hold(session, viewer, cluster_id)
+        if if_match is not None:
+            before, _ = await instances.load(session, viewer, id)
+            unchanged(if_match, lambda: views.instance(before))
+        operation = await scaling.remove(session, viewer, view, id, request_id())
+        message = "The instance is being deleted."
+        return Outcome({"message": message, "operation": views.operation(operation)}, nudge=[cluster_id])
+
+    written = await write(request, state, viewer, work, status=202)
+    seconds = seconds_to_wait(request, state, waiting)
+    if written.outcome is None or seconds == 0:
+        return written.response
+    body = written.outcome.body
+    operation = await operations.wait(state.database, state.broadcaster, viewer, body["operation"]["id"], seconds)
+    return Json({"message": body["message"], "operation": views.operation(operation)}, 202)
 
 
 @router.post("/operate", response_model=schemas.BulkResult, summary="Operate on many instances")

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from app.models import InstanceOperation, InstanceStatus, Wanted
 
 _ALLOWED: dict[InstanceStatus, tuple[InstanceOperation, ...]] = {
-    InstanceStatus.PENDING: (InstanceOperation.STOP,),
-    InstanceStatus.STARTING: (InstanceOperation.STOP, InstanceOperation.RESTART),
-    InstanceStatus.RUNNING: (InstanceOperation.STOP, InstanceOperation.SUSPEND, InstanceOperation.RESTART),
+    InstanceStatus.PENDING: (InstanceOperation.STOP, InstanceOperation.REPLACE),
+    InstanceStatus.STARTING: (InstanceOperation.STOP, InstanceOperation.RESTART, InstanceOperation.REPLACE),
+    InstanceStatus.RUNNING: (
+        InstanceOperation.STOP, InstanceOperation.SUSPEND, InstanceOperation.RESTART, InstanceOperation.REPLACE,
+    ),
     InstanceStatus.STOPPING: (InstanceOperation.START,),
-    InstanceStatus.STOPPED: (InstanceOperation.START,),
+    InstanceStatus.STOPPED: (InstanceOperation.START, InstanceOperation.REPLACE),
     InstanceStatus.SUSPENDING: (InstanceOperation.STOP, InstanceOperation.RESUME),
-    InstanceStatus.SUSPENDED: (InstanceOperation.STOP, InstanceOperation.RESUME, InstanceOperation.RESTART),
-    InstanceStatus.FAILED: (InstanceOperation.STOP, InstanceOperation.RESTART),
+    InstanceStatus.SUSPENDED: (
+        InstanceOperation.STOP, InstanceOperation.RESUME, InstanceOperation.RESTART, InstanceOperation.REPLACE,
+    ),
+    InstanceStatus.FAILED: (InstanceOperation.STOP, InstanceOperation.RESTART, InstanceOperation.REPLACE),
     InstanceStatus.DELETING: (),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ TRANSITIONS: dict[InstanceOperation, Transition] = {
     InstanceOperation.SUSPEND: Transition(Wanted.SUSPENDED, InstanceStatus.SUSPENDING),
     InstanceOperation.RESUME: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
     InstanceOperation.RESTART: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
+    InstanceOperation.REPLACE: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
 }
 
 SETTLED: dict[Wanted, InstanceStatus] = {

@@ -13,22 +13,33 @@ from app.schemas.catalogue import (
     PolicyChange,
     PolicyRead,
 )
-from app.schemas.clusters import BulkDelete, ClusterCreate, ClusterRead, ClusterScale, ClusterSummary
+from app.schemas.clusters import (
+    SETTINGS,
+    BulkDelete,
+    ClusterChange,
+    ClusterCreate,
+    ClusterRead,
+    ClusterScale,
+    ClusterSummary,
+    merged,
+)
 from app.schemas.events import EventRead
 from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out, Username
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, Problem
 from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
-from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, VmSettings, VmSettingsRead
+from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, Settings, VmSettings, VmSettingsRead
 
 __all__ = [
+    "SETTINGS",
     "Accepted",
     "BulkDelete",
     "BulkItem",
     "BulkOperate",
     "BulkResult",
     "Capabilities",
+    "ClusterChange",
     "ClusterCreate",
     "ClusterName",
     "ClusterRead",
@@ -60,6 +71,7 @@ __all__ = [
     "PolicyRead",
     "Problem",
     "QuotaRead",
+    "Settings",
     "TokenRead",
     "UsageRead",
     "UserChange",
@@ -69,4 +81,5 @@ __all__ = [
     "Username",
     "VmSettings",
     "VmSettingsRead",
+    "merged",
 ]

@@ -1,18 +1,35 @@
 """Clusters: what is wished for, and what is shown of them."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
+import orjson
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from app.models import ClusterPhase, InstanceType
 from app.schemas.catalogue import CatalogueName
-from app.schemas.fields import ClusterName, Cpu, Ids, Image, In, Labels, Memory, Out, example
+from app.schemas.fields import (
+    ClusterName,
+    Cpu,
+    Ids,
+    Image,
+    In,
+    LabelChanges,
+    Labels,
+    Memory,
+    Out,
+    example,
+)
 from app.schemas.instances import INSTANCE, InstanceRead
 from app.schemas.operations import OPERATION, OperationRead
 from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, Settings, VmSettings, VmSettingsRead
 
+SettingsPatch = Annotated[dict[str, Any], Field(json_schema_extra={"additionalProperties": True})]
+MaxUnavailable = Annotated[
+    int, Field(ge=1, le=3000, description="How many instances may be down at a time while a change goes round.")
+]
 SETTINGS = {
     InstanceType.CONTAINER: "container",
     InstanceType.VM: "vm",
@@ -65,6 +82,7 @@ class ClusterCreate(In):
         "VMs. A name that the catalogue has means the catalogue's.",
     )
     labels: Labels = Field(default_factory=dict)
+    max_unavailable: MaxUnavailable = 1
     container: ContainerSettings | None = Field(None, description="For containers: what runs in each, and how.")
     vm: VmSettings | None = Field(None, description="For VMs: disks, boot, cloud-init.")
 
@@ -90,6 +108,67 @@ class ClusterCreate(In):
             return None
         given: Settings | None = getattr(self, name)
         return given or DEFAULTS[self.instance_type]
+
+
+class ClusterChange(In):
+    """What is to be different; what is left out stays.
+
+    `container`, `vm` and `labels` are JSON merge patches (RFC 7396) of what is there: null takes away.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"image": "nginx:1.29"},
+                {"cpu_per_instance": 1, "memory_per_instance": "1Gi"},
+                {"container": {"env": {"GREETING": "hello", "OLD": None}}, "max_unavailable": 2},
+            ]
+        }
+    )
+
+    flavour: CatalogueName | None = Field(None, description="The new size, by a name of the catalogue.")
+    cpu_per_instance: Cpu | None = Field(None, description="Cores; without it what they have.")
+    memory_per_instance: Memory | None = Field(None, description="MiB, likewise.")
+    image: Image | None = Field(None, description="A name of the catalogue, or a reference.")
+    labels: LabelChanges | None = Field(None, description="By key; null takes one away.")
+    max_unavailable: MaxUnavailable | None = None
+    container: SettingsPatch | None = Field(None, description="For containers: a merge patch of its settings.")
+    vm: SettingsPatch | None = Field(None, description="For VMs, likewise.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "ClusterChange":
+        if not self.model_fields_set or None in (getattr(self, name) for name in self.model_fields_set):
+            raise ValueError("say what is to be different, and leave out what is to stay")
+        if self.flavour is not None and (self.cpu_per_instance, self.memory_per_instance) != (None, None):
+            raise ValueError("a size is a flavour, or cpu_per_instance and memory_per_instance: not both")
+        return self
+
+    def settings(
+        self, instance_type: InstanceType, stored: Mapping[str, Any], secrets: Mapping[str, Any]
+    ) -> Settings | None:
+        """Those that the cluster is to have; None where they stay. ValueError where they do not fit."""
+        given = {name: getattr(self, name, None) for name in SETTINGS.values()}
+        patch = given.pop(SETTINGS.get(instance_type, ""), None)
+        if any(other is not None for other in given.values()):
+            raise ValueError(f"the cluster's instances are of type {instance_type}: only their own settings can change")
+        if patch is None:
+            return None
+        defaults = DEFAULTS[instance_type]
+        whole = defaults.given({**defaults.stored(), **stored}, secrets)
+        return type(defaults).model_validate_json(orjson.dumps(merged(whole, patch)))
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = merged(found.get(name), value)
+    return found
 
 
 class ClusterScale(In):
@@ -129,6 +208,7 @@ _SUMMARY: dict[str, Any] = {
     "image_name": None,
     "flavour": None,
     "labels": {"team": "shop"},
+    "max_unavailable": 1,
     "phase": "running",
     "reason": None,
     "message": None,
@@ -155,6 +235,7 @@ class ClusterSummary(Out):
     image_name: str | None = Field(description="The catalogue's name of it, where it was chosen by one.")
     flavour: str | None = Field(description="The catalogue's name of its size, where it was made from one.")
     labels: dict[str, str]
+    max_unavailable: int = Field(description="How many may be down at a time while a change goes round.")
     phase: ClusterPhase
     reason: str | None
     message: str | None

@@ -109,6 +109,9 @@ Image = Annotated[
 LabelKey = Annotated[str, Field(min_length=1, max_length=63, pattern=naming.LABEL_KEY_PATTERN)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=naming.LABEL_VALUE_PATTERN)]
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra={"additionalProperties": False})]
+LabelChanges = Annotated[
+    dict[LabelKey, LabelValue | None], Field(max_length=64, json_schema_extra={"additionalProperties": False})
+]
 Limit = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 

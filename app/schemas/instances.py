@@ -52,6 +52,7 @@ INSTANCE: dict[str, Any] = {
     "restarts": 0,
     "cpu": 0.5,
     "memory": 512,
+    "restart_required": False,
     "guest": None,
     "allowed_operations": ["stop", "suspend", "restart"],
     "capabilities": {"suspend": "freeze", "logs": True, "exec": True, "port_forward": True}
@@ -85,6 +86,7 @@ class InstanceRead(Out):
     restarts: int
     cpu: float = Field(description="Cores that it is charged for, or would be if it ran.")
     memory: int = Field(description="MiB, likewise.")
+    restart_required: bool = Field(description="Whether a change of its cluster waits for its next start.")
     guest: dict[str, Any] | None = Field(description="What a guest agent tells of the system inside a VM.")
     allowed_operations: list[InstanceOperation]
     capabilities: Capabilities

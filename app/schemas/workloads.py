@@ -3,7 +3,8 @@
 Each is stored as it stands here but for its secrets, which are sealed: answers name them and never hold them.
 """
 
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -71,20 +72,25 @@ StorageClass = Annotated[str, Field(min_length=1, max_length=253, pattern=STORAG
 SshKey = Annotated[str, Field(min_length=1, max_length=8192, pattern=SSH_KEY)]
 
 
-class Settings(Protocol):
+class Settings(In):
     """What the settings of every instance type answer."""
 
     def stored(self) -> dict[str, Any]:
         """As they are kept and shown."""
-        ...
+        return self.model_dump(mode="json")
 
     def images(self) -> list[str]:
         """Images that run beside the instance's own."""
-        ...
+        return []
 
     def secrets(self) -> dict[str, Any]:
         """What is sealed; nothing where there is none."""
-        ...
+        return {}
+
+    @classmethod
+    def given(cls, stored: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+        """As they would be sent: what `stored` and `secrets` answered, put together again."""
+        return {**stored, **secrets}
 
 
 class PortSettings(In):
@@ -187,7 +193,7 @@ class _ContainerSettings(In):
         return self
 
 
-class ContainerSettings(_ContainerSettings):
+class ContainerSettings(_ContainerSettings, Settings):
     secret_env: Environment = Field(default_factory=dict, description="Kept sealed, shown never; names are shown.")
     registry: RegistryLogin | None = None
 
@@ -195,11 +201,12 @@ class ContainerSettings(_ContainerSettings):
         plain = self.model_dump(mode="json", exclude={"secret_env", "registry"})
         return plain | {"secret_env": sorted(self.secret_env), "registry": _account(self.registry)}
 
-    def images(self) -> list[str]:
-        return []
-
     def secrets(self) -> dict[str, Any]:
         return _named(env=self.secret_env, registry=_password(self.registry))
+
+    @classmethod
+    def given(cls, stored: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+        return {**stored, "secret_env": secrets.get("env", {}), "registry": _login(stored, secrets)}
 
     @model_validator(mode="after")
     def _one_environment(self) -> "ContainerSettings":
@@ -274,7 +281,7 @@ class _VmSettings(In):
         return self
 
 
-class VmSettings(_VmSettings):
+class VmSettings(_VmSettings, Settings):
     cloud_init: CloudInit | None = None
     registry: RegistryLogin | None = None
 
@@ -290,6 +297,11 @@ class VmSettings(_VmSettings):
         given = self.cloud_init.model_dump(exclude_none=True) if self.cloud_init is not None else {}
         return _named(cloud_init=given, registry=_password(self.registry))
 
+    @classmethod
+    def given(cls, stored: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+        plain = {name: value for name, value in stored.items() if name != "instancetype"}
+        return {**plain, "cloud_init": secrets.get("cloud_init"), "registry": _login(stored, secrets)}
+
 
 class VmSettingsRead(_VmSettings):
     instancetype: str | None = Field(None, description="The VirtualMachineClusterInstancetype that its flavour names.")
@@ -299,6 +311,11 @@ class VmSettingsRead(_VmSettings):
 
 def _account(login: RegistryLogin | None) -> dict[str, str] | None:
     return None if login is None else {"server": login.server, "username": login.username}
+
+
+def _login(stored: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, str] | None:
+    account = stored.get("registry")
+    return {**account, "password": secrets["registry"]} if account else None
 
 
 def _password(login: RegistryLogin | None) -> str | None:

@@ -36,6 +36,7 @@ class ClusterWish:
     labels: Mapping[str, str]
     image_name: str | None = None
     flavour: str | None = None
+    max_unavailable: int = 1
     spec: Mapping[str, Any] = field(default_factory=dict)
     seal: Callable[[uuid.UUID], str | None] = lambda _cluster_id: None
 
@@ -181,7 +182,7 @@ def _cluster(viewer: Viewer, wish: ClusterWish, namespace: str) -> Cluster:
         spec=dict(wish.spec),
         secrets=wish.seal(id),
         revision=1,
-        max_unavailable=1,
+        max_unavailable=wish.max_unavailable,
         labels=dict(wish.labels),
         owner_id=viewer.account_id,
         phase=ClusterPhase.PENDING,

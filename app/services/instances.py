@@ -27,6 +27,12 @@ from app.rules.quota import Amounts
 from app.services.operations import supersede
 from app.store import clusters, events, instances, ledger, operations
 
+_ANEW = (InstanceOperation.RESTART, InstanceOperation.REPLACE)
+
+
+def missing() -> NotFound:
+    return NotFound("There is no such instance, or it is not yours. List yours to see their names and ids.")
+
 
 async def load(
     session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False
@@ -34,7 +40,15 @@ async def load(
     """Raises NotFound."""
     found = await instances.get(session, viewer, key, lock=lock)
     if found is None:
-        raise NotFound("There is no such instance, or it is not yours. List yours to see their names and ids.")
+        raise missing()
+    return found
+
+
+async def place_of(session: Session, viewer: Viewer, key: uuid.UUID | str) -> tuple[uuid.UUID, uuid.UUID]:
+    """Its id and its cluster's; loads no row. Raises NotFound."""
+    found = await instances.place_of(session, viewer, key)
+    if found is None:
+        raise missing()
     return found
 
 
@@ -72,7 +86,7 @@ async def operate(
     instance.status = transition.meanwhile
     # What completed is run again only by its next incarnation.
     again = transition.wanted is Wanted.RUNNING and instance.reason == Reason.COMPLETED
-    instance.incarnation += operation is InstanceOperation.RESTART or again
+    instance.incarnation += operation in _ANEW or again
     instance.reason = instance.message = instance.waiting_since = None
     instance.updated_at = datetime.now(UTC)
     instance.version += 1
@@ -83,7 +97,7 @@ async def operate(
         id=uuids.uuid7(),
         request_id=request_id,
         instance=instance,
-        incarnation=instance.incarnation if operation is InstanceOperation.RESTART else None,
+        incarnation=instance.incarnation if operation in _ANEW else None,
     )
     await supersede(session, viewer, cluster, row)
     session.add(row)

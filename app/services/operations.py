@@ -43,10 +43,12 @@ async def wait(
             changed.clear()
 
 
-async def supersede(session: Session, viewer: Viewer, cluster: Cluster, by: Operation) -> None:
+async def supersede(
+    session: Session, viewer: Viewer, cluster: Cluster, by: Operation, *, only_kind: bool = False
+) -> None:
     """`by`, which is not written yet, ends what is open for its instance, or for its whole cluster; that is told.
 
-    The cluster's row is locked.
+    `only_kind`: no more than what is of its own kind. The cluster's row is locked.
     """
     message = f"superseded by {by.kind} {by.id}"
     told = events.entry(
@@ -57,7 +59,7 @@ async def supersede(session: Session, viewer: Viewer, cluster: Cluster, by: Oper
         message=message,
         request_id=by.request_id,
     )
-    ended = await operations.cancel(session, cluster.id, by.instance_id, message)
+    ended = await operations.cancel(session, cluster.id, by.instance_id, message, by.kind if only_kind else None)
     await events.add_many(
         session,
         [

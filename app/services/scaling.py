@@ -15,13 +15,13 @@ from app.models import (
     InstanceStatus,
     Operation,
     OperationKind,
-    OperationStatus,
     Wanted,
 )
 from app.rules import volumes
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
 from app.services.clusters import ClusterView, ledger_entry, load, missing, new_instance
+from app.services.operations import supersede
 from app.store import clusters, events, ledger, operations
 
 
@@ -70,7 +70,7 @@ async def scale(
         request_id=request_id,
         total=max(abs(wanted - len(staying)), 1),
     )
-    await _cancel_earlier(session, viewer, cluster, operation)
+    await supersede(session, viewer, cluster, operation, only_kind=True)
     await _grow(session, cluster, view.instances, wanted - len(staying), operation)
     for member in leaving:
         _let_go(member, operation)
@@ -90,6 +90,16 @@ async def scale(
         request_id=request_id,
     )
     return operation
+
+
+async def remove(session: Session, viewer: Viewer, view: ClusterView, id: uuid.UUID, request_id: str) -> Operation:
+    """One less, this one. `view` is from `hold`. Raises WrongState."""
+    staying = [member for member in view.instances if member.wanted != Wanted.ABSENT]
+    if id not in {member.id for member in staying}:
+        raise WrongState("The instance is being deleted.")
+    if len(staying) == 1:
+        raise WrongState("It is the last one of its cluster. Stop it, or delete the cluster.")
+    return await scale(session, viewer, view, None, [id], request_id)
 
 
 def _named(staying: Sequence[Instance], remove: Sequence[uuid.UUID | str]) -> list[Instance]:
@@ -127,21 +137,3 @@ def _let_go(member: Instance, operation: Operation) -> None:
     member.reason = member.message = member.waiting_since = None
     member.updated_at = operation.created_at
     member.version += 1
-
-
-async def _cancel_earlier(session: Session, viewer: Viewer, cluster: Cluster, by: Operation) -> None:
-    for earlier in await operations.open_for_cluster(session, cluster.id):
-        if earlier.kind != OperationKind.CLUSTER_SCALE:
-            continue
-        message = f"superseded by {by.kind} {by.id}"
-        await operations.finish(session, earlier.id, OperationStatus.CANCELLED, message=message)
-        await events.add(
-            session,
-            kind="operation.finished",
-            actor=viewer.username,
-            cluster=cluster,
-            operation_id=earlier.id,
-            status=OperationStatus.CANCELLED,
-            message=message,
-            request_id=by.request_id,
-        )

@@ -29,6 +29,7 @@ COLUMNS: tuple[Any, ...] = (
     Cluster.image_name,
     Cluster.flavour,
     Cluster.labels,
+    Cluster.max_unavailable,
     Cluster.owner_id,
     Cluster.phase,
     Cluster.reason,

@@ -25,6 +25,13 @@ async def get(
     return (row[0], row[1]) if row is not None else None
 
 
+async def place_of(session: Session, viewer: Viewer, key: uuid.UUID | str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """Its id and its cluster's; loads no row."""
+    statement = sa.select(Instance.id, Instance.cluster_id).join(Cluster).where(_visible(viewer, key))
+    row = (await session.execute(statement)).first()
+    return (row[0], row[1]) if row is not None else None
+
+
 async def clusters_of(
     session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]
 ) -> set[tuple[uuid.UUID, uuid.UUID]]:

@@ -99,6 +99,51 @@ async def charge_compute(session: Session, resource_id: uuid.UUID, amounts: Amou
     )
 
 
+async def missing_compute(
+    session: Session, account_id: uuid.UUID, resource_ids: Iterable[uuid.UUID], wanted: Amounts
+) -> Amounts:
+    """How much more is to be claimed before each of these that is charged for compute at all is for so much."""
+    more = Amounts()
+    for ids in _chunks(list(resource_ids)):
+        columns = [sa.func.coalesce(sa.func.sum(n - _least(column, n)), 0) for column, n in _compute(wanted)]
+        row = (await session.execute(sa.select(*columns).where(_charged(account_id, ids)))).one()
+        more += Amounts(cpu=int(row[0]), memory=int(row[1]))
+    return more
+
+
+async def raise_compute(
+    session: Session, account_id: uuid.UUID, resource_ids: Iterable[uuid.UUID], wanted: Amounts
+) -> None:
+    """Write on the entries what `claim` has just charged for them, by `missing_compute`."""
+    values = {column.key: sa.case((column > n, column), else_=n) for column, n in _compute(wanted)}
+    for ids in _chunks(list(resource_ids)):
+        await session.execute(
+            sa.update(LedgerEntry)
+            .where(_charged(account_id, ids))
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def lower_compute(
+    session: Session, account_id: uuid.UUID, resource_ids: Iterable[uuid.UUID], wanted: Amounts
+) -> Amounts:
+    """What these are charged for beyond `wanted` goes back. Again: nothing more happens."""
+    await lock_account(session, account_id)
+    freed = Amounts()
+    for ids in _chunks(list(resource_ids)):
+        mine = _charged(account_id, ids)
+        held = await _sum(session, mine)
+        values = {column.key: _least(column, n) for column, n in _compute(wanted)}
+        await session.execute(
+            sa.update(LedgerEntry).where(mine).values(values).execution_options(synchronize_session=False)
+        )
+        left = await _sum(session, mine)
+        freed += Amounts(cpu=held.cpu - left.cpu, memory=held.memory - left.memory)
+    await _lower(session, account_id, freed)
+    return freed
+
+
 async def recount(session: Session, account_id: uuid.UUID) -> Amounts | None:
     """Set the counters to the ledger's sums, under the account's lock. Answers the drift, counter minus ledger, if any.
 
@@ -127,6 +172,19 @@ async def all_in_cluster(session: Session, cluster_id: uuid.UUID) -> list[uuid.U
     """Ids of the resources that a cluster still charges for, its own among them."""
     found = await session.execute(sa.select(LedgerEntry.resource_id).where(LedgerEntry.cluster_id == cluster_id))
     return list(found.scalars())
+
+
+def _charged(account_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> sa.ColumnElement[bool]:
+    """Those of these entries that are charged for compute: what is stopped may not be."""
+    return sa.and_(LedgerEntry.account_id == account_id, LedgerEntry.resource_id.in_(ids), LedgerEntry.cpu > 0)
+
+
+def _compute(amounts: Amounts) -> tuple[tuple[Any, int], ...]:
+    return ((LedgerEntry.cpu, amounts.cpu), (LedgerEntry.memory, amounts.memory))
+
+
+def _least(column: Any, n: int) -> sa.ColumnElement[int]:
+    return sa.case((column < n, column), else_=n)
 
 
 def _used(dimension: str) -> Any:

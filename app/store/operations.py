@@ -93,12 +93,14 @@ async def open_for_cluster(session: Session, cluster_id: uuid.UUID) -> list[Oper
 
 
 async def cancel(
-    session: Session, cluster_id: uuid.UUID, instance_id: uuid.UUID | None, message: str
+    session: Session, cluster_id: uuid.UUID, instance_id: uuid.UUID | None, message: str, kind: str | None = None
 ) -> list[Operation]:
     """What is open for an instance, or for the whole cluster, whose row is locked. Answers them as they were."""
     ours = sa.and_(Operation.cluster_id == cluster_id, Operation.status.in_(OPEN))
     if instance_id is not None:
         ours = sa.and_(ours, Operation.instance_id == instance_id)
+    if kind is not None:
+        ours = sa.and_(ours, Operation.kind == kind)
     found = list((await session.execute(sa.select(Operation).where(ours).order_by(Operation.id))).scalars())
     if found:
         now = datetime.now(UTC)

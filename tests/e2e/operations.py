@@ -7,11 +7,11 @@ import httpx
 RUNNING, STOPPED, SUSPENDED = "running", "stopped", "suspended"
 # What an operation leads to; what is not here answers 409, names what is possible, and changes nothing.
 LEADS_TO = {
-    RUNNING: {"stop": STOPPED, "suspend": SUSPENDED, "restart": RUNNING},
-    STOPPED: {"start": RUNNING},
-    SUSPENDED: {"stop": STOPPED, "resume": RUNNING, "restart": RUNNING},
+    RUNNING: {"stop": STOPPED, "suspend": SUSPENDED, "restart": RUNNING, "replace": RUNNING},
+    STOPPED: {"start": RUNNING, "replace": RUNNING},
+    SUSPENDED: {"stop": STOPPED, "resume": RUNNING, "restart": RUNNING, "replace": RUNNING},
 }
-OPERATIONS = ("start", "stop", "suspend", "resume", "restart")
+OPERATIONS = ("start", "stop", "suspend", "resume", "restart", "replace")
 _WAY = {
     (RUNNING, STOPPED): "stop",
     (RUNNING, SUSPENDED): "suspend",

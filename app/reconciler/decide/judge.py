@@ -19,9 +19,11 @@ from app.models import (
     Reason,
     Wanted,
 )
+from app.reconciler.decide import update
+from app.reconciler.decide.rolling import outdated
 from app.reconciler.decide.rulings import Ruling, rule
-from app.reconciler.decide.values import Outcome, Picture, seconds_since
-from app.rules.lifecycle import TRANSITIONS, as_wished
+from app.reconciler.decide.values import OperationRuling, Outcome, Picture, seconds_since
+from app.rules.lifecycle import TRANSITIONS
 from app.rules.reasons import EXPLANATIONS, explain
 
 _LOOK_AGAIN = 5.0
@@ -32,27 +34,17 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class OperationRuling:
-    """`status` None: still under way, with this much done."""
-
-    operation: Operation
-    status: OperationStatus | None
-    done: int
-    total: int
-    reason: Reason | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """Only what changes: columns by instance, the cluster's columns, operations. `stopped`: newly seen to be stopped.
-    `next_visit` in seconds; None: nothing but the ordinary sweep.
+    `sized`: newly seen to hold no more than the cluster's size, though more was charged. `next_visit` in seconds; None:
+    nothing but the ordinary sweep.
     """
 
     cluster: Mapping[str, Any] = field(default_factory=dict)
     instances: Mapping[uuid.UUID, Mapping[str, Any]] = field(default_factory=dict)
     operations: tuple[OperationRuling, ...] = ()
     stopped: tuple[uuid.UUID, ...] = ()
+    sized: tuple[uuid.UUID, ...] = ()
     next_visit: float | None = None
 
 
@@ -62,17 +54,19 @@ def judge(picture: Picture, outcome: Outcome, now: datetime) -> Verdict:
     operations = tuple(
         ruling
         for op in picture.operations
-        if (ruling := _operation(picture, outcome, rulings, op)) is not None and _differs(op, ruling)
+        if (ruling := _operation(picture, outcome, rulings, op, now)) is not None and _differs(op, ruling)
     )
+    sized = frozenset(i.id for i in picture.remaining() if _newly_sized(picture, i, rulings[i.id]))
     return Verdict(
         cluster=_changed(picture.cluster, _cluster(picture, outcome, rulings, operations, now)),
         instances={
             i.id: changes
             for i in picture.instances
-            if i.id not in gone and (changes := _changed(i, _instance(picture, i, rulings[i.id])))
+            if i.id not in gone and (changes := _changed(i, _instance(picture, i, rulings[i.id], sized=i.id in sized)))
         },
         operations=operations,
         stopped=tuple(i.id for i in picture.instances if _newly_stopped(i, rulings[i.id])),
+        sized=tuple(sized),
         next_visit=_next_visit(picture, outcome, rulings, now),
     )
 
@@ -83,7 +77,7 @@ def unreachable(cluster: Cluster, why: str) -> Verdict:
     return Verdict(cluster=_changed(cluster, said))
 
 
-def _instance(picture: Picture, instance: Instance, ruling: Ruling) -> dict[str, Any]:
+def _instance(picture: Picture, instance: Instance, ruling: Ruling, *, sized: bool) -> dict[str, Any]:
     values: dict[str, Any] = {
         "status": ruling.status,
         "wanted": ruling.wanted,
@@ -91,22 +85,36 @@ def _instance(picture: Picture, instance: Instance, ruling: Ruling) -> dict[str,
         "message": ruling.message[:1024] if ruling.message else None,
         "waiting_since": ruling.waiting_since,
     }
+    if sized:
+        values |= {"cpu": picture.cluster.cpu_per_inst, "memory": picture.cluster.memory_per_inst}
     seen = picture.seen.get(instance.id)
     if seen is None:
         return values | {"node": None, "ip": None, "restart_required": False, "migratable": False, "guest": None}
-    told = ("node", "ip", "restarts", "suspend", "revision", "restart_required", "migratable", "guest")
-    return values | {name: getattr(seen, name) for name in told}
+    told = ("node", "ip", "restarts", "suspend", "revision", "migratable", "guest")
+    waits = seen.restart_required or outdated(picture, seen)
+    return values | {name: getattr(seen, name) for name in told} | {"restart_required": waits}
 
 
 def _newly_stopped(instance: Instance, ruling: Ruling) -> bool:
     return ruling.settled and ruling.status is InstanceStatus.STOPPED and instance.status != InstanceStatus.STOPPED
 
 
+def _newly_sized(picture: Picture, instance: Instance, ruling: Ruling) -> bool:
+    if (instance.cpu, instance.memory) == (picture.cluster.cpu_per_inst, picture.cluster.memory_per_inst):
+        return False
+    if ruling.settled and ruling.status is InstanceStatus.STOPPED:
+        return True
+    seen = picture.seen.get(instance.id)
+    if seen is None or seen.deleting or instance.id in picture.unseen:
+        return False
+    return picture.has_size(seen)
+
+
 # --- operations ------------------------------------------------------------------------------------------------------
 
 
 def _operation(
-    picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], op: Operation
+    picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], op: Operation, now: datetime
 ) -> OperationRuling | None:
     if op.kind == OperationKind.CLUSTER_DELETE:
         return _deletion(picture, outcome, op)
@@ -116,6 +124,8 @@ def _operation(
         return _creation(picture, rulings, op)
     if op.kind == OperationKind.CLUSTER_SCALE:
         return _scaling(picture, outcome, rulings, op)
+    if op.kind == OperationKind.CLUSTER_UPDATE:
+        return update.progress(picture, outcome, rulings, op, now)
     return _instance_operation(rulings, op)
 
 
@@ -129,7 +139,7 @@ def _deletion(picture: Picture, outcome: Outcome, op: Operation) -> OperationRul
 
 def _creation(picture: Picture, rulings: Mapping[uuid.UUID, Ruling], op: Operation) -> OperationRuling:
     instances = picture.remaining()
-    done = sum(1 for i in instances if _is_as_wished(rulings[i.id]))
+    done = sum(1 for i in instances if rulings[i.id].as_wished)
     failed = [i for i in instances if rulings[i.id].failed]
     if failed:
         first = rulings[failed[0].id]
@@ -144,7 +154,7 @@ def _scaling(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Rul
     """Of the instances that it made, and those that it lets go."""
     made = [i for i in picture.remaining() if i.created_at >= op.created_at]
     leaving = [i for i in picture.instances if i.wanted == Wanted.ABSENT and i.id not in outcome.gone_instances]
-    behind = [i for i in made if not _is_as_wished(rulings[i.id])]
+    behind = [i for i in made if not rulings[i.id].as_wished]
     done = max(op.total - len(behind) - len(leaving), 0)
     if failed := [rulings[i.id] for i in made if rulings[i.id].failed]:
         message = f"{len(failed)} of {len(made)} new instances failed: {failed[0].message}"
@@ -165,7 +175,7 @@ def _instance_operation(rulings: Mapping[uuid.UUID, Ruling], op: Operation) -> O
         return _ended(op, OperationStatus.CANCELLED, None, "superseded by a later wish")
     if ruling.failed:
         return _ended(op, OperationStatus.FAILED, ruling.reason, ruling.message)
-    if _is_as_wished(ruling):
+    if ruling.as_wished:
         return OperationRuling(op, OperationStatus.SUCCEEDED, op.total, op.total)
     return OperationRuling(op, None, 0, op.total, ruling.reason, ruling.message)
 
@@ -197,7 +207,7 @@ def _cluster(
     if picture.deleting:
         return known | {"ready_instances": 0} | _stuck(picture, outcome, now)
     instances = picture.remaining()
-    ready = sum(1 for i in instances if _is_as_wished(rulings[i.id]))
+    ready = sum(1 for i in instances if rulings[i.id].as_wished)
     phase = _phase(picture, outcome, rulings, operations, ready)
     return known | {"phase": phase, "ready_instances": ready} | _why(picture, outcome, rulings, ready)
 
@@ -214,7 +224,7 @@ def _phase(
         return ClusterPhase.RUNNING
     failed = any(rulings[i.id].failed for i in instances)
     ended = {ruling.operation.id for ruling in operations if ruling.status is not None}
-    making = (OperationKind.CLUSTER_CREATE, OperationKind.CLUSTER_SCALE)
+    making = (OperationKind.CLUSTER_CREATE, OperationKind.CLUSTER_SCALE, OperationKind.CLUSTER_UPDATE)
     creating = any(op.kind in making and op.id not in ended for op in picture.operations)
     first_time = creating or picture.cluster.phase in (ClusterPhase.PENDING, ClusterPhase.PROVISIONING)
     if first_time and not failed:
@@ -232,7 +242,7 @@ def _why(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling]
         reason: Reason | None = Reason.KUBERNETES_UNAVAILABLE
         return {"reason": reason, "message": explain(reason, outcome.unavailable)}
     instances = picture.remaining()
-    behind = [r for i in instances if not _is_as_wished(r := rulings[i.id]) and r.reason is not None]
+    behind = [r for i in instances if not (r := rulings[i.id]).as_wished and r.reason is not None]
     behind = [r for r in behind if r.failed] or [r for r in behind if r.reason is not Reason.WAITING]
     if not behind:
         message = outcome.blocked.message if outcome.blocked is not None and ready < len(instances) else None
@@ -268,6 +278,7 @@ def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, 
     waits = [min(r.left, _LOOK_AGAIN) for r in rulings.values() if r.left is not None and not r.settled]
     waits += [r.left for r in rulings.values() if r.left is not None and r.blame is not None]
     waits += [_STUCK_AGAIN if failed else _REFUSED_AGAIN] if outcome.refused else []
+    waits += [_LOOK_AGAIN] if picture.updating else []
     waits += [_DELETING_AGAIN] if any(i.wanted == Wanted.ABSENT for i in picture.instances) else []
     return min(waits, default=None)
 
@@ -275,10 +286,6 @@ def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, 
 def _deleting_for(picture: Picture, now: datetime) -> float:
     asked = [op.created_at for op in picture.operations if op.kind == OperationKind.CLUSTER_DELETE]
     return seconds_since(max(asked, default=picture.cluster.updated_at), now)
-
-
-def _is_as_wished(ruling: Ruling) -> bool:
-    return ruling.settled and as_wished(ruling.wanted, ruling.status)
 
 
 def _changed(row: Cluster | Instance, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Which steps bring Kubernetes nearer to the wish. Each is idempotent; none is for an object that is not ours."""
 
-from app.models import InstanceStatus, Wanted
+from app.models import Instance, InstanceStatus, Wanted
+from app.reconciler.decide import rolling
 from app.reconciler.decide.values import NamespaceStep, Picture, Plan, Seen, Step, Verb
+
+_RESIZABLE = (InstanceStatus.PENDING, InstanceStatus.STARTING, InstanceStatus.RUNNING)
 
 
 def plan(picture: Picture) -> Plan:
@@ -43,19 +46,46 @@ def step_for(
 
 def _steps(picture: Picture) -> tuple[Step, ...]:
     found = []
+    turn = rolling.turn(picture)
     for instance in picture.instances:
         lately = picture.unseen.get(instance.id)
+        seen = picture.seen.get(instance.id)
         verb = step_for(
             Wanted(instance.wanted),
-            picture.seen.get(instance.id),
+            seen,
             instance.incarnation,
             kept_when_stopped=picture.kept_when_stopped,
             known_gone=lately is None,
             grace=instance.grace,
         )
+        if picture.replacing(instance):
+            verb = _anew(instance, seen, verb)
+        elif verb is None and seen is not None and instance.wanted != Wanted.ABSENT:
+            verb = Verb.RESTART if instance.id in turn else _changed(picture, instance, seen)
         if verb is not None and verb is not lately:
             found.append(Step(verb, instance.id))
     return tuple(found)
+
+
+def _anew(instance: Instance, seen: Seen | None, otherwise: Verb | None) -> Verb | None:
+    """Away with the whole object, whatever it does; then one that finds no disk of it."""
+    if seen is None:
+        return Verb.RENEW
+    if seen.deleting or seen.incarnation is None:
+        return None
+    return Verb.DELETE if seen.incarnation < instance.incarnation else otherwise
+
+
+def _changed(picture: Picture, instance: Instance, seen: Seen) -> Verb | None:
+    """A Pod has only its size to be changed; whatever else is new it gets when it is made again."""
+    if seen.deleting or seen.lost or seen.ended is not None:
+        return None
+    if picture.kept_when_stopped:
+        stale = seen.told is not None and seen.told < picture.cluster.revision
+        return Verb.UPDATE if stale or not picture.asks_for_size(seen) else None
+    if instance.wanted != Wanted.RUNNING or seen.status not in _RESIZABLE:
+        return None
+    return None if picture.asks_for_size(seen) else Verb.UPDATE
 
 
 def _deletion(picture: Picture) -> Plan:
@@ -75,7 +105,7 @@ def _deletion(picture: Picture) -> Plan:
     leaving = [i for i in picture.instances if i.id in picture.seen]
     if leaving and (picture.kept_when_stopped or any(not picture.seen[i.id].deleting for i in leaving)):
         return Plan()
-    if any(verb is Verb.APPLY for verb in picture.unseen.values()):
+    if any(verb in (Verb.APPLY, Verb.RENEW) for verb in picture.unseen.values()):
         return Plan()
     return Plan(NamespaceStep.RELEASE)
 

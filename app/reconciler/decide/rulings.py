@@ -7,6 +7,7 @@ from datetime import datetime
 
 from app.models import Instance, InstanceStatus, OperationKind, Reason, Wanted
 from app.reconciler.decide.values import Outcome, Picture, Seen, Trouble, seconds_since
+from app.rules.lifecycle import as_wished
 from app.rules.reasons import EXPLANATIONS, explain
 
 # Causes that take turns with each other: the waiting goes on through all of them.
@@ -24,6 +25,7 @@ _REFUSALS = frozenset({Reason.QUOTA, Reason.REJECTED, Reason.CONFIGURATION, Reas
 # Why it was stopped though nobody asked for that: said for as long as it is.
 _REMEMBERED = (Reason.SUSPEND_LOST, Reason.COMPLETED)
 _DELETED_OUTSIDE = "It was deleted in Kubernetes, not by CMP, and is made again."
+_ITS_TURN = "It is made again, as the change of its cluster wishes it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class Ruling:
     @property
     def failed(self) -> bool:
         return self.status is InstanceStatus.FAILED
+
+    @property
+    def as_wished(self) -> bool:
+        return self.settled and as_wished(self.wanted, self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +99,9 @@ def _running(picture: Picture, outcome: Outcome, instance: Instance, seen: Seen 
         shown = outcome.blocked.reason if outcome.blocked.reason in _REFUSALS else None
         return _Finding(meanwhile, reason=shown, detail=outcome.blocked.message, overdue=overdue)
     if seen is None:
-        return _Finding(meanwhile, detail=_healing(instance))
+        return _Finding(meanwhile, detail=_healing(picture, instance))
     if seen.deleting:
-        detail = seen.message or _healing(instance)
+        detail = seen.message or _healing(picture, instance)
         return _Finding(meanwhile, reason=_real(seen.reason), detail=detail, overdue=Reason.TERMINATION_STUCK)
     if seen.lost:
         # A node that has no room after all throws it out again and again: that must not look like a new start.
@@ -109,9 +115,11 @@ def _running(picture: Picture, outcome: Outcome, instance: Instance, seen: Seen 
     return _Finding(meanwhile, reason=seen.reason, detail=seen.message)
 
 
-def _healing(instance: Instance) -> str | None:
+def _healing(picture: Picture, instance: Instance) -> str | None:
     """Said once it goes though it ran and nobody wished that, and until it runs again."""
     ran = instance.status == InstanceStatus.RUNNING
+    if picture.updating and (ran or instance.message == _ITS_TURN):
+        return _ITS_TURN
     return _DELETED_OUTSIDE if ran or instance.message == _DELETED_OUTSIDE else None
 
 

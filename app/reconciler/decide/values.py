@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, Reason, Wanted
+from app.models import (
+    Cluster,
+    ClusterPhase,
+    Instance,
+    InstanceStatus,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Reason,
+    Wanted,
+)
 
 
 class Verb(enum.StrEnum):
-    """What is done to one instance. CONFIRM asks Kubernetes itself whether it is gone."""
+    """What is done to one instance. UPDATE: its object, not what runs. RENEW makes it once nothing is left of the one
+    before, its disks included. CONFIRM asks Kubernetes itself whether it is gone.
+    """
 
     APPLY = "apply"
     START = "start"
@@ -19,6 +31,8 @@ class Verb(enum.StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RESTART = "restart"
+    UPDATE = "update"
+    RENEW = "renew"
     DELETE = "delete"
     CONFIRM = "confirm"
 
@@ -74,11 +88,15 @@ class Seen(Protocol):
     @property
     def revision(self) -> int | None: ...
     @property
+    def told(self) -> int | None: ...
+    @property
     def grace(self) -> int | None: ...
     @property
     def cpu(self) -> int | None: ...
     @property
     def memory(self) -> int | None: ...
+    @property
+    def pending_size(self) -> str | None: ...
     @property
     def restart_required(self) -> bool: ...
     @property
@@ -120,9 +138,29 @@ class Picture:
     def deleting(self) -> bool:
         return self.cluster.phase == ClusterPhase.DELETING
 
+    @property
+    def updating(self) -> bool:
+        return any(op.kind == OperationKind.CLUSTER_UPDATE for op in self.operations)
+
     def remaining(self) -> list[Instance]:
         """Those that are meant to stay."""
         return [i for i in self.instances if i.wanted != Wanted.ABSENT]
+
+    def replacing(self, instance: Instance) -> bool:
+        """Whether all of it, its disks too, is to be made anew."""
+        return any(
+            op.kind == OperationKind.INSTANCE_REPLACE and op.instance_id == instance.id for op in self.operations
+        )
+
+    def asks_for_size(self, seen: Seen) -> bool:
+        """Whether its object asks for the cluster's size; KubeVirt's instancetypes have theirs outside of it."""
+        return seen.cpu is None or (seen.cpu, seen.memory) == (self.cluster.cpu_per_inst, self.cluster.memory_per_inst)
+
+    def has_size(self, seen: Seen) -> bool:
+        """Whether what runs has the cluster's size."""
+        if seen.cpu is None:
+            return seen.revision == self.cluster.revision
+        return self.asks_for_size(seen) and seen.pending_size is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +172,32 @@ class Trouble:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How the steps went. `blocked`: the whole namespace cannot be used. `unavailable`: Kubernetes did not answer.
+    `unchanged`: whose update was refused; what runs goes on.
     `raced`: the world moved meanwhile. `unfinished`: there are more steps than one visit takes. `gone`: seen live.
     """
 
     namespace_uid: str | None = None
     blocked: Trouble | None = None
     refused: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
+    unchanged: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
     unavailable: str | None = None
     retry_after: float | None = None
     raced: bool = False
     unfinished: bool = False
     gone: bool = False
     gone_instances: frozenset[uuid.UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRuling:
+    """`status` None: still under way, with this much done."""
+
+    operation: Operation
+    status: OperationStatus | None
+    done: int
+    total: int
+    reason: Reason | None = None
+    message: str | None = None
 
 
 def seconds_since(moment: datetime, now: datetime) -> float:

@@ -5,22 +5,23 @@ import pytest
 from app.models import InstanceOperation, InstanceStatus, Wanted
 from app.rules import lifecycle
 
-START, STOP, SUSPEND, RESUME, RESTART = (
+START, STOP, SUSPEND, RESUME, RESTART, REPLACE = (
     InstanceOperation.START,
     InstanceOperation.STOP,
     InstanceOperation.SUSPEND,
     InstanceOperation.RESUME,
     InstanceOperation.RESTART,
+    InstanceOperation.REPLACE,
 )
 TABLE = {
-    InstanceStatus.PENDING: {STOP},
-    InstanceStatus.STARTING: {STOP, RESTART},
-    InstanceStatus.RUNNING: {STOP, SUSPEND, RESTART},
+    InstanceStatus.PENDING: {STOP, REPLACE},
+    InstanceStatus.STARTING: {STOP, RESTART, REPLACE},
+    InstanceStatus.RUNNING: {STOP, SUSPEND, RESTART, REPLACE},
     InstanceStatus.STOPPING: {START},
-    InstanceStatus.STOPPED: {START},
+    InstanceStatus.STOPPED: {START, REPLACE},
     InstanceStatus.SUSPENDING: {STOP, RESUME},
-    InstanceStatus.SUSPENDED: {STOP, RESUME, RESTART},
-    InstanceStatus.FAILED: {STOP, RESTART},
+    InstanceStatus.SUSPENDED: {STOP, RESUME, RESTART, REPLACE},
+    InstanceStatus.FAILED: {STOP, RESTART, REPLACE},
     InstanceStatus.DELETING: set(),
 }
 
