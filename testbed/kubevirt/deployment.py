@@ -66,7 +66,7 @@ def _restored(stack: ExitStack, state: Path) -> "KubeVirt | None":
 def _started(stack: ExitStack, state: Path | None) -> "KubeVirt":
     plane = stack.enter_context(kubernetes.start(real_node=True, state=state))
     kubevirt = KubeVirt(stack.enter_context(node.start(plane)), restored=state is not None)
-    kubevirt._deploy()
+    kubevirt._start()
     return kubevirt
 
 
@@ -85,17 +85,21 @@ class KubeVirt:
         self.restored = restored
         self.version = images.version()
 
-    def _deploy(self) -> None:
-        """Of what is there already, nothing changes by this."""
+    def _start(self) -> None:
         images.lend(self.node.directory / "images")
+        role = "node-role.kubernetes.io/control-plane="
+        self.node.control_plane.kubectl("label", "node", self.node.name, role, "--overwrite")
+        if not self.restored:
+            self._deploy()
+        self._wait("KubeVirt is deployed", self._deployed)
+
+    def _deploy(self) -> None:
         kubectl = self.node.control_plane.kubectl
-        kubectl("label", "node", self.node.name, "node-role.kubernetes.io/control-plane=", "--overwrite")
         crds = json.loads((build.directory() / build.CRDS).read_text())["items"]
         own = next(crd for crd in crds if crd["spec"]["names"]["kind"] == "KubeVirt")
         kubectl("apply", "--server-side", "-f", "-", stdin=_list([own, *_operator()]))
         kubectl("wait", "crd", own["metadata"]["name"], "--for=condition=Established", "--timeout=60s")
         kubectl("apply", "-f", "-", stdin=json.dumps(_wish()))
-        self._wait("KubeVirt is deployed", self._deployed)
 
     def _deployed(self) -> bool:
         status = self._seen().get("status", {})
