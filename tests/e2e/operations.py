@@ -75,10 +75,11 @@ async def differences(client: httpx.AsyncClient, engine: Engine) -> list[str]:
     states = [state for state in LEADS_TO if state is not Is.FAILED]
     for state in [*states, Is.FAILED]:
         try:
-            found += await _row(client, engine, state)
+            differs = await _row(client, engine, state)
         except AssertionError as error:
-            found.append(f"{state}: {error}")
-        print(f"{state}: tried; differences so far: {found}", flush=True)
+            differs = [f"{state}: {error}"]
+        print(f"{state}: tried; differences: {differs}", flush=True)
+        found += differs
         await client.delete(f"/clusters/each-{state}")
     await asyncio.gather(*(_gone(client, state) for state in LEADS_TO))
     return found
