@@ -72,9 +72,9 @@ def _node_up() -> int:
 
 
 def _kubevirt_up() -> int:
-    with _until_interrupted(), kubernetes.start(real_node=True) as plane, node.start(plane) as real:
-        deployed = kubevirt.start(real)
-        _announce(plane, f"KubeVirt {deployed.version} on the real node {real.name} in {real.directory}")
+    with _until_interrupted(), kubevirt.running() as deployed:
+        real = deployed.node
+        _announce(real.control_plane, f"KubeVirt {deployed.version} on the real node {real.name} in {real.directory}")
     return 0
 
 

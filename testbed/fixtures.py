@@ -4,6 +4,7 @@ Each xdist worker has servers of its own. What cannot be had is skipped with its
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NoReturn, TypeVar
@@ -85,11 +86,13 @@ def virtual(pytestconfig: pytest.Config) -> Iterator[kubevirt.KubeVirt]:
                     build.build(suite)
             nodes.available()
             kubevirt.available()
-            plane = stack.enter_context(kubernetes.start(real_node=True))
-            deployed = kubevirt.start(stack.enter_context(nodes.start(plane)))
+            began = time.monotonic()
+            deployed = stack.enter_context(kubevirt.running())
         except Unavailable as reason:
             _skip(pytestconfig, name, reason)
-        pytestconfig.stash[_KEY][name] = f"ran on KubeVirt {deployed.version} on kubelet {plane.api_version}"
+        how = f"{'from its saved state' if deployed.restored else 'deployed anew'} in {time.monotonic() - began:.0f} s"
+        kubelet = deployed.node.control_plane.api_version
+        pytestconfig.stash[_KEY][name] = f"ran on KubeVirt {deployed.version} on kubelet {kubelet}, {how}"
         yield deployed
 
 

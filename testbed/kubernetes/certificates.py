@@ -1,4 +1,4 @@
-"""The keys and certificates of one control plane, made anew for each. Knows x509, nothing of Kubernetes' processes."""
+"""The keys and certificates of one control plane. Knows x509, nothing of Kubernetes' processes."""
 
 import datetime
 import ipaddress
@@ -9,24 +9,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME = datetime.timedelta(days=7)
+LIFETIME = datetime.timedelta(days=90)
 
 
 class Authority:
-    """Signs certificates and writes them as `<folder>/<name>.crt` and `.key`; its own is `ca.crt`."""
+    """Signs certificates and writes them as `<folder>/<name>.crt` and `.key`; its own is `ca`, made when missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _subject("cmp-testbed", None)
-        certificate = (
-            _builder(self._name, self._name, self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
         self.certificate = folder / "ca.crt"
-        self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        kept = folder / "ca.key"
+        self._key = _read_private(kept) if kept.exists() else ec.generate_private_key(ec.SECP256R1())
+        if not kept.exists():
+            self._sign_itself()
+            _write_private(kept, self._key)
 
     def server(self, name: str, names: list[str], addresses: list[str]) -> tuple[Path, Path]:
         """A certificate for TLS servers reached under `names` and IP `addresses`; returns (certificate, key)."""
@@ -37,6 +34,15 @@ class Authority:
     def client(self, name: str, group: str) -> tuple[Path, Path]:
         """A certificate that Kubernetes reads as user `name` in `group`; returns (certificate, key)."""
         return self._issue(name, _subject(name, group), ExtendedKeyUsageOID.CLIENT_AUTH, [])
+
+    def _sign_itself(self) -> None:
+        certificate = (
+            _builder(self._name, self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def _issue(
         self, name: str, subject: x509.Name, usage: x509.ObjectIdentifier, alternatives: list[x509.GeneralName]
@@ -56,7 +62,9 @@ class Authority:
 
 
 def signing_keys(folder: Path, name: str) -> tuple[Path, Path]:
-    """A bare key pair, for signing tokens; returns (public, private)."""
+    """A bare key pair, for signing tokens, made when missing; returns (public, private)."""
+    if (folder / f"{name}.key").exists():
+        return folder / f"{name}.pub", folder / f"{name}.key"
     key = ec.generate_private_key(ec.SECP256R1())
     public = folder / f"{name}.pub"
     public.write_bytes(
@@ -81,8 +89,14 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + LIFETIME)
     )
+
+
+def _read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
 
 
 def _write_private(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:

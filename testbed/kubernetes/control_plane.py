@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,8 @@ _TIMEOUT = 120.0
 _STAGES = Path(__file__).with_name("stages.yaml")
 _SERVICE_RANGE = "10.96.0.0/16"
 _ISSUER = "https://kubernetes.default.svc"
+# All that goes on from one control plane to the next: what etcd holds, and the keys that this depends on.
+_STATE = ("etcd", "ca.crt", "ca.key", "service-accounts.pub", "service-accounts.key", "front-proxy")
 
 
 def start(
@@ -29,20 +33,24 @@ def start(
     node_pods: int = 2000,
     virtual_machines: bool = True,
     real_node: bool = False,
+    state: Path | None = None,
 ) -> "ControlPlane":
     """A control plane that is ready for work; stop it with `stop()` or use it as a context manager.
 
     Ready is: the API server says so, its OpenAPI document parses, Pods are admitted, KubeVirt's CRDs are established
     (unless `virtual_machines` is False) and all nodes are Ready, each with `node_cpu` and `node_memory`, which are
     Kubernetes quantities. With `real_node` nothing pretends: no nodes and no kwok, whatever the other arguments say,
-    but a way to the one node that `testbed.node.start` adds.
+    but a way to the one node that `testbed.node.start` adds. With `state`, a file that `save` wrote, all objects are
+    there that were there then, but nodes, Pods and Leases: nothing runs any more.
     Raises Unavailable when the binaries are not built, RuntimeError with the logs' ends when something does not start.
     """
-    plane = ControlPlane(build.directory(), real_node)
+    plane = ControlPlane(build.directory(), real_node, state)
     if real_node:
         nodes, virtual_machines = 0, False
     try:
         plane._start(virtual_machines)
+        if state is not None:
+            plane._forget_what_ran()
         for number in range(nodes):
             plane._create_node(f"node-{number}", {"cpu": node_cpu, "memory": node_memory, "pods": str(node_pods)})
         plane._wait("all nodes are Ready", lambda: plane._ready_nodes() == nodes)
@@ -56,11 +64,14 @@ def start(
 class ControlPlane:
     """etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok, all ours."""
 
-    def __init__(self, binaries: Path, real_node: bool = False) -> None:
+    def __init__(self, binaries: Path, real_node: bool = False, state: Path | None = None) -> None:
         self._binaries = binaries
         self._real_node = real_node
         self._scratch = Scratch("kubernetes")
         self.directory = self._scratch.path
+        if state is not None:
+            with tarfile.open(state) as kept:
+                kept.extractall(self.directory, filter="data")
         self._processes: dict[str, Process] = {}
         self._etcd = f"http://{_HOST}:{free_port()}"
         self._authority = Authority(self.directory)
@@ -123,6 +134,19 @@ class ControlPlane:
         certificate, key = self._authority.client(name, group)
         return self._write_kubeconfig(name, {"client-certificate": str(certificate), "client-key": str(key)})
 
+    def save(self, target: Path) -> None:
+        """For `start(state=…)`. The file holds keys: it is readable for its owner only."""
+        target.touch(mode=0o600)
+        etcd = self._processes["etcd"].pid
+        # As after kill -9, from which etcd recovers: whatever it has written is in these files.
+        os.kill(etcd, signal.SIGSTOP)
+        try:
+            with tarfile.open(target, "w:gz", compresslevel=1) as kept:
+                for name in filter(lambda name: (self.directory / name).exists(), _STATE):
+                    kept.add(self.directory / name, name)
+        finally:
+            os.kill(etcd, signal.SIGCONT)
+
     def kill_api_server(self) -> None:
         """kill -9; everything else goes on without it."""
         self._processes["kube-apiserver"].kill()
@@ -161,6 +185,13 @@ class ControlPlane:
         if virtual_machines:
             self._virt_controller = VirtController(self._api, "node-0")
             self._virt_controller.start()
+
+    def _forget_what_ran(self) -> None:
+        """What comes to run in its place is not taken for it."""
+        everything = ("--all", "--all-namespaces", "--wait=false")
+        self.kubectl("delete", "nodes", "--all", "--wait=false")
+        self.kubectl("delete", "pods", *everything, "--force", "--grace-period=0")
+        self.kubectl("delete", "leases", *everything)
 
     def _spawn(self, name: str, *flags: str | Path) -> None:
         self._processes[name] = spawn(name, [self._binaries / name, *flags], self.directory)

@@ -96,6 +96,11 @@ class Node:
             raise RuntimeError(f"{' '.join(map(str, argv))}: {done.stderr.strip()}")
         return done.stdout
 
+    def signal(self, container: str, name: str) -> None:
+        """Send SIGSTOP or another to a container's first process; the container as in a Pod's status."""
+        containerd = ["ctr", "--address", configuration.CONTAINERD_SOCKET, "-n", "k8s.io"]
+        self.run(*containerd, "tasks", "kill", "-s", name, container.removeprefix("containerd://"))
+
     def kill(self, daemon: str) -> None:
         """kill -9 of "kubelet", "containerd" or "kube-proxy"; containers go on without them."""
         self._processes[daemon].kill()

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import yaml
+
+from tests.e2e.platform import ROOT
 
 _VMS = "/apis/kubevirt.io/v1/namespaces/{}/virtualmachines"
 
@@ -49,7 +52,11 @@ def on_simulator(url: str) -> KubeEyes:
     return KubeEyes(url, get, delete, create)
 
 
-def on_control_plane(plane: Any, kubeconfig: str) -> KubeEyes:
+def on_control_plane(plane: Any) -> KubeEyes:
+    """For CMP with the rights that deploy/ gives it; what is looked at here is looked at as administrator."""
+    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
+    kubeconfig = str(plane.service_account("cmp", rules))
+
     def get(path: str) -> Any:
         try:
             return json.loads(plane.kubectl("get", "--raw", path))

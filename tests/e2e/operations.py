@@ -1,52 +1,200 @@
-"""Every operation in every state that lasts: one table, tried on the simulator and on the real engines alike."""
+"""Every operation in every state: one table, tried on the simulator and on the real engines alike."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-RUNNING, STOPPED, SUSPENDED = "running", "stopped", "suspended"
-# What an operation leads to; what is not here answers 409, names what is possible, and changes nothing.
-LEADS_TO = {
-    RUNNING: {"stop": STOPPED, "suspend": SUSPENDED, "restart": RUNNING, "replace": RUNNING},
-    STOPPED: {"start": RUNNING, "replace": RUNNING},
-    SUSPENDED: {"stop": STOPPED, "resume": RUNNING, "restart": RUNNING, "replace": RUNNING},
+from app.models import InstanceOperation as Op
+from app.models import InstanceStatus as Is
+from tests.e2e.kube_eyes import KubeEyes
+from tests.e2e.platform import eventually
+
+# What an operation leads to; what is not here answers 409, names what is possible, and changes nothing. What held an
+# instance in its state goes on: restarted, it starts again and no more.
+LEADS_TO: Mapping[Is, Mapping[Op, Is]] = {
+    Is.FAILED: {Op.STOP: Is.STOPPED, Op.RESTART: Is.STARTING, Op.REPLACE: Is.STARTING},
+    Is.PENDING: {Op.STOP: Is.STOPPED, Op.REPLACE: Is.STARTING},
+    Is.STARTING: {Op.STOP: Is.STOPPED, Op.RESTART: Is.STARTING, Op.REPLACE: Is.STARTING},
+    Is.RUNNING: {
+        Op.STOP: Is.STOPPED,
+        Op.SUSPEND: Is.SUSPENDED,
+        Op.RESTART: Is.RUNNING,
+        Op.REPLACE: Is.RUNNING,
+    },
+    Is.STOPPING: {Op.START: Is.RUNNING},
+    Is.STOPPED: {Op.START: Is.RUNNING, Op.REPLACE: Is.RUNNING},
+    Is.SUSPENDING: {Op.STOP: Is.STOPPED, Op.RESUME: Is.RUNNING},
+    Is.SUSPENDED: {
+        Op.STOP: Is.STOPPED,
+        Op.RESUME: Is.RUNNING,
+        Op.RESTART: Is.RUNNING,
+        Op.REPLACE: Is.RUNNING,
+    },
+    Is.DELETING: {},
 }
-OPERATIONS = ("start", "stop", "suspend", "resume", "restart", "replace")
-_WAY = {
-    (RUNNING, STOPPED): "stop",
-    (RUNNING, SUSPENDED): "suspend",
-    (STOPPED, RUNNING): "start",
-    (SUSPENDED, RUNNING): "resume",
+# No node has room for it, and its owner may have it.
+HUGE = {"memory_per_instance": "2Ti"}
+UNAVAILABLE = "testbed/web:does-not-exist"
+LIMITS = {"quota_cpu": 16, "quota_memory": "16Ti"}
+_LONGEST = 180.0
+_WAYS: Mapping[Is, dict[str, Any]] = {
+    Is.STOPPED: {"operation": "stop"},
+    Is.STOPPING: {"operation": "stop", "grace_seconds": 20},
+    Is.SUSPENDED: {"operation": "suspend"},
+    Is.SUSPENDING: {"operation": "suspend"},
 }
 
 
-async def tried(client: httpx.AsyncClient, name: str) -> dict[str, dict[str, str]]:
-    """What each operation led to, by state, in the form of LEADS_TO; the instance runs when this begins."""
-    found: dict[str, dict[str, str]] = {state: {} for state in LEADS_TO}
-    for state in LEADS_TO:
-        for operation in OPERATIONS:
-            await _brought(client, name, state)
-            answer = await operated(client, name, operation)
-            if answer.status_code == 409:
-                problem = answer.json()
-                assert problem["current_status"] == state, problem
-                assert problem["allowed_operations"] == list(LEADS_TO[state]), problem
-                assert (await client.get(f"/instances/{name}")).json()["status"] == state
-                continue
-            assert answer.status_code == 200, answer.text
-            assert answer.json()["operation"]["status"] == "succeeded", answer.text
-            found[state][operation] = answer.json()["instance"]["status"]
+@dataclass(frozen=True)
+class Engine:
+    """What runs instances of one kind: `runs` is the body of a cluster whose instances run, `deaf` of one whose do not
+    end when they are asked to.
+
+    While `holds` of a state is open, an instance that is on its way through that state stays in it.
+    """
+
+    eyes: KubeEyes
+    runs: Mapping[str, Any]
+    deaf: Mapping[str, Any]
+    holds: Mapping[Is, Callable[[], AbstractContextManager[None]]] = field(default_factory=dict)
+
+    def body(self, state: Is) -> dict[str, Any]:
+        if state in (Is.FAILED, Is.STARTING):
+            return {**self.runs, "image": UNAVAILABLE}
+        if state is Is.PENDING:
+            return {**self.runs, **HUGE}
+        return dict(self.deaf if state in (Is.STOPPING, Is.DELETING) else self.runs)
+
+    def running(self, namespace: str, name: str) -> str | None:
+        """The uid of what runs as this instance in Kubernetes, or is about to."""
+        machine = self.runs["instance_type"] == "vm"
+        group, kind = ("apis/kubevirt.io/v1", "virtualmachineinstances") if machine else ("api/v1", "pods")
+        found = self.eyes.get(f"/{group}/namespaces/{namespace}/{kind}/{name}")
+        return None if found is None else str(found["metadata"]["uid"])
+
+
+async def differences(client: httpx.AsyncClient, engine: Engine) -> list[str]:
+    """Sentences about where this engine differs from the table."""
+    found: list[str] = []
+    # What fails takes its time: it is made first, and tried last.
+    await _made(client, engine, Is.FAILED)
+    states = [state for state in LEADS_TO if state is not Is.FAILED]
+    for state in [*states, Is.FAILED]:
+        try:
+            differs = await _row(client, engine, state)
+        except AssertionError as error:
+            differs = [f"{state}: {error}"]
+        print(f"{state}: tried; differences: {differs}", flush=True)
+        found += differs
+        await client.delete(f"/clusters/each-{state}")
+    await asyncio.gather(*(_gone(client, state) for state in LEADS_TO))
     return found
 
 
-async def operated(client: httpx.AsyncClient, name: str, operation: str) -> httpx.Response:
-    body: dict[str, Any] = {"operation": operation}
-    return await client.post(f"/instances/{name}/operate", params={"wait": 150}, json=body, timeout=170)
+async def refusals(client: httpx.AsyncClient, name: str, state: str, possible: list[str]) -> list[str]:
+    """Sentences about operations that are not `possible` in this state and are not refused as they should be."""
+    found: list[str] = []
+    for operation in Op:
+        if operation in possible:
+            continue
+        before = await _shown(client, name)
+        answer = await client.post(f"/instances/{name}/operate", json={"operation": operation})
+        said = answer.json()
+        told = {key: said.get(key) for key in ("current_status", "allowed_operations")}
+        if answer.status_code != 409 or told != {"current_status": state, "allowed_operations": possible}:
+            found.append(f"{state}, {operation}: {answer.status_code} {answer.text}")
+        elif (after := await _shown(client, name)) != before:
+            found.append(f"{state}, {operation}: refused, and yet {before} became {after}")
+    return found
 
 
-async def _brought(client: httpx.AsyncClient, name: str, state: str) -> None:
-    while (now := (await client.get(f"/instances/{name}")).json()["status"]) != state:
-        step = _WAY.get((now, state)) or _WAY[(now, RUNNING)]
-        answer = await operated(client, name, step)
+async def _row(client: httpx.AsyncClient, engine: Engine, state: Is) -> list[str]:
+    if state is not Is.FAILED:
+        await _made(client, engine, state)
+    cluster = (await client.get(f"/clusters/each-{state}")).json()
+    names = [each["instance_name"] for each in cluster["instances"]]
+    first = state if state in (Is.FAILED, Is.PENDING, Is.STARTING) else Is.RUNNING
+    await asyncio.gather(*(_becomes(client, name, first) for name in names))
+    with engine.holds.get(state, nullcontext)():
+        await asyncio.gather(*(_sent(client, name, state) for name in names))
+        found = await refusals(client, names[0], state, list(LEADS_TO[state]))
+        before = [await asyncio.to_thread(engine.running, cluster["namespace"], name) for name in names]
+        asked = [
+            await client.post(f"/instances/{name}/operate", json={"operation": operation})
+            for operation, name in zip(LEADS_TO[state], names, strict=False)
+        ]
+    for (operation, leads_to), answer, uid in zip(LEADS_TO[state].items(), asked, before, strict=False):
+        if answer.status_code != 200:
+            found.append(f"{state}, {operation}: {answer.status_code} {answer.text}")
+            continue
+        try:
+            await _comes_to(client, engine, cluster["namespace"], answer.json(), leads_to, uid)
+        except AssertionError as error:
+            found.append(f"{state}, {operation}: {error}")
+    return found
+
+
+async def _made(client: httpx.AsyncClient, engine: Engine, state: Is) -> None:
+    body = {**engine.body(state), "name": f"each-{state}", "instance_count": max(1, len(LEADS_TO[state]))}
+    made = await client.post("/clusters/", json=body)
+    assert made.status_code == 201, made.text
+
+
+async def _sent(client: httpx.AsyncClient, name: str, state: Is) -> None:
+    """From running, or from the state that it was made for, to the one in which it then stays."""
+    if state is Is.DELETING:
+        answer = await client.delete(f"/clusters/each-{state}")
+        assert answer.status_code == 202, answer.text
+    elif state in _WAYS:
+        answer = await client.post(f"/instances/{name}/operate", json=_WAYS[state])
         assert answer.status_code == 200, answer.text
-        assert answer.json()["operation"]["status"] == "succeeded", answer.text
+    await _becomes(client, name, state)
+
+
+async def _becomes(client: httpx.AsyncClient, name: str, state: Is) -> None:
+    async def is_so() -> bool:
+        return bool((await client.get(f"/instances/{name}")).json().get("status") == state)
+
+    try:
+        await eventually(is_so, f"{name} is {state}", _LONGEST)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {(await client.get(f'/instances/{name}')).text}") from error
+
+
+async def _comes_to(
+    client: httpx.AsyncClient, engine: Engine, namespace: str, asked: Mapping[str, Any], leads_to: Is, uid: str | None
+) -> None:
+    """There, and in Kubernetes: what was restarted is another one."""
+    name, operation = asked["instance"]["instance_name"], asked["operation"]
+
+    async def arrived() -> bool:
+        shown = (await client.get(f"/instances/{name}")).json()
+        done = (await client.get(f"/operations/{operation['id']}")).json()
+        assert done["status"] in ("pending", "running", "succeeded"), done
+        if shown["status"] != leads_to or (done["status"] == "succeeded") is (leads_to is Is.STARTING):
+            return False
+        there = await asyncio.to_thread(engine.running, namespace, name)
+        return there not in (None, uid) if operation["kind"] in ("instance.restart", "instance.replace") else True
+
+    try:
+        await eventually(arrived, f"it is {leads_to}", _LONGEST)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {(await client.get(f'/instances/{name}')).text}") from error
+
+
+async def _gone(client: httpx.AsyncClient, state: Is) -> None:
+    async def is_so() -> bool:
+        return (await client.get(f"/clusters/each-{state}")).status_code == 404
+
+    await eventually(is_so, f"what was {state} is gone", _LONGEST)
+
+
+async def _shown(client: httpx.AsyncClient, name: str) -> Any:
+    """What an operation would change."""
+    instance = (await client.get(f"/instances/{name}")).json()
+    operations = (await client.get("/operations/", params={"instance_id": instance["id"]})).json()["items"]
+    return [instance["status"], instance["allowed_operations"], [each["id"] for each in operations]]

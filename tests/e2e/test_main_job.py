@@ -7,11 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from tests.e2e.invariants import broken
 from tests.e2e.kube_eyes import KubeEyes, on_control_plane, on_simulator
-from tests.e2e.platform import ROOT, Platform, eventually, running, simulator, user
+from tests.e2e.platform import Platform, eventually, simulator, user
 
 CONTAINERS = {"instance_type": "container", "cpu_per_instance": "500m", "memory_per_instance": 256}
 MACHINES = {"instance_type": "vm", "cpu_per_instance": 1, "memory_per_instance": "1Gi"}
@@ -23,15 +22,7 @@ def eyes(request: pytest.FixtureRequest) -> Iterator[KubeEyes]:
         with simulator() as url:
             yield on_simulator(url)
         return
-    plane = request.getfixturevalue("control_plane")
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    yield on_control_plane(plane, str(plane.service_account("cmp", rules)))
-
-
-@pytest.fixture(scope="module")
-def platform(eyes: KubeEyes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(Platform(tmp_path_factory.mktemp("platform"), eyes.kubernetes)) as started:
-        yield started
+    yield on_control_plane(request.getfixturevalue("control_plane"))
 
 
 @pytest.fixture(scope="module")

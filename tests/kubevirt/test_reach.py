@@ -1,15 +1,14 @@
 """Real virtual machines reached through CMP with the rights that deploy/ gives it: console, screen, ports, log."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import yaml
 from websockets.asyncio.client import ClientConnection
 
-from testbed.kubevirt import KubeVirt, guest, images
-from tests.e2e.platform import ROOT, Platform, eventually, running, user
+from testbed.kubevirt import guest, images
+from tests.e2e.platform import Platform, eventually, user
 from tests.e2e.sockets import CHANNELS, Streams, heard, until
 
 pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
@@ -17,14 +16,6 @@ pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
 VM = "reached-instance-1"
 SIZE = {"instance_type": "vm", "instance_count": 1, "cpu_per_instance": 1, "memory_per_instance": 256}
 COUNTER = b"GET /counter HTTP/1.0\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def platform(virtual: KubeVirt, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    kubeconfig = str(virtual.node.control_plane.service_account("cmp-reach-vm", rules))
-    with running(Platform(tmp_path_factory.mktemp("platform"), kubeconfig)) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,16 @@
 """A whole day of a container cluster on a real node, through CMP's HTTP API only: twenty web servers to nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from testbed.node import Node, images
-from tests.e2e.kube_eyes import KubeEyes, on_control_plane
-from tests.e2e.operations import LEADS_TO, tried
-from tests.e2e.platform import ROOT, Platform, eventually, running, user
+from tests.e2e.kube_eyes import KubeEyes
+from tests.e2e.platform import Platform, eventually
 from tests.e2e.sockets import Streams, until
-from tests.node.test_suspend import Agent
+from tests.node.agent import Agent
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
 
@@ -28,33 +25,7 @@ BODY = {
 NAME = "day-instance-1"
 
 
-@pytest.fixture(scope="module")
-def eyes(node: Node) -> KubeEyes:
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    return on_control_plane(node.control_plane, str(node.control_plane.service_account("cmp-day", rules)))
-
-
-@pytest.fixture(scope="module")
-def agent(node: Node) -> Iterator[Agent]:
-    agent = Agent(node)
-    agent.install()
-    yield agent
-    node.control_plane.kubectl("delete", "-f", "-", "--timeout=60s", stdin=agent.manifest)
-
-
-@pytest.fixture(scope="module")
-def platform(eyes: KubeEyes, agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(Platform(tmp_path_factory.mktemp("platform"), eyes.kubernetes)) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-async def ada(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
-    async with user(platform, "day", quota_cpu=8, quota_memory="8Gi") as client:
-        yield client
-
-
-async def test_a_day(ada: httpx.AsyncClient, platform: Platform, eyes: KubeEyes, node: Node) -> None:
+async def test_a_day(agent: Agent, ada: httpx.AsyncClient, platform: Platform, eyes: KubeEyes, node: Node) -> None:
     streams = Streams(platform.url, ada.headers["Authorization"].removeprefix("Bearer "))
     made = await ada.post("/clusters/", params={"wait": 200}, json=BODY, timeout=220)
     assert made.status_code == 201, made.text
@@ -88,13 +59,6 @@ async def test_a_day(ada: httpx.AsyncClient, platform: Platform, eyes: KubeEyes,
     assert gone.json()["operation"]["status"] == "succeeded", gone.text
     assert eyes.namespace(cluster["namespace"]) is None
     assert set((await ada.get("/users/me/quota")).json()["used"].values()) == {0}
-
-
-async def test_every_operation_in_every_state(ada: httpx.AsyncClient) -> None:
-    made = await ada.post("/clusters/", params={"wait": 60}, json=BODY | {"name": "each", "instance_count": 1})
-    assert made.json()["phase"] == "running", made.text
-    assert await tried(ada, "each-instance-1") == LEADS_TO
-    await ada.delete("/clusters/each", params={"wait": 60})
 
 
 async def _scaled(client: httpx.AsyncClient, count: int) -> dict[str, Any]:

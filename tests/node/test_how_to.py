@@ -5,21 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
-from testbed.node import Node, images
+from testbed.node import images
 from tests.e2e import how_to
-from tests.e2e.kube_eyes import KubeEyes, on_control_plane
-from tests.e2e.platform import ROOT, Platform, eventually, running
+from tests.e2e.kube_eyes import KubeEyes
+from tests.e2e.platform import Platform, eventually, running
 from tests.e2e.test_how_to import NAME
 
 pytestmark = pytest.mark.node
-
-
-@pytest.fixture(scope="module")
-def eyes(node: Node) -> KubeEyes:
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    return on_control_plane(node.control_plane, str(node.control_plane.service_account("cmp", rules)))
 
 
 @pytest.fixture(scope="module")

@@ -1,39 +1,20 @@
 """CMP on a real node, through its HTTP API only, with the rights that deploy/ gives it: containers really run."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from testbed.node import Node, images
 from tests.e2e.invariants import broken
-from tests.e2e.kube_eyes import KubeEyes, on_control_plane
-from tests.e2e.platform import ROOT, Platform, eventually, running, user
+from tests.e2e.kube_eyes import KubeEyes
+from tests.e2e.platform import Platform, eventually
 
 pytestmark = pytest.mark.node
 
 SIZE = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_instance": 32}
-
-
-@pytest.fixture(scope="module")
-def eyes(node: Node) -> KubeEyes:
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    return on_control_plane(node.control_plane, str(node.control_plane.service_account("cmp", rules)))
-
-
-@pytest.fixture(scope="module")
-def platform(eyes: KubeEyes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(Platform(tmp_path_factory.mktemp("platform"), eyes.kubernetes)) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-async def ada(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
-    async with user(platform, "ada", quota_cpu=8, quota_memory="8Gi") as client:
-        yield client
 
 
 async def test_a_cluster_lives(eyes: KubeEyes, ada: httpx.AsyncClient, node: Node) -> None:

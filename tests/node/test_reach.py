@@ -7,18 +7,17 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 from websockets.asyncio.client import ClientConnection
 
-from testbed.node import Node, images
-from tests.e2e.kube_eyes import KubeEyes, on_control_plane
-from tests.e2e.platform import ROOT, Platform, eventually, running, user
+from testbed.node import images
+from tests.e2e.kube_eyes import KubeEyes
+from tests.e2e.platform import Platform, eventually, user
 from tests.e2e.sockets import END_OF_INPUT, Said, Streams, heard, until
 
 pytestmark = pytest.mark.node
@@ -31,18 +30,6 @@ MIB = 2**20
 DATA = os.urandom(10 * MIB)
 # What is under way in sockets and queues on the way, and then some; the data is much more.
 ROOM = 16 * MIB
-
-
-@pytest.fixture(scope="module")
-def eyes(node: Node) -> KubeEyes:
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    return on_control_plane(node.control_plane, str(node.control_plane.service_account("cmp-reach", rules)))
-
-
-@pytest.fixture(scope="module")
-def platform(eyes: KubeEyes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(Platform(tmp_path_factory.mktemp("platform"), eyes.kubernetes)) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -6,23 +6,21 @@ The tests stand in the order of one story: before the agent is there, with it, a
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from testbed.node import Node, images
-from tests.e2e.kube_eyes import KubeEyes, on_control_plane
-from tests.e2e.platform import ROOT, Platform, eventually, running, user
+from tests.e2e.platform import eventually
+from tests.node.agent import Agent
 
 pytestmark = pytest.mark.node
 
 SIZE = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_instance": 32}
 NAME = "kept-instance-1"
 DISK = "/var/lib/cmp-test-suspend"
-MANIFEST = ROOT / "deploy/kubernetes/node-agent.yaml"
 # Counts in memory, is always busy, and leaves word when it is asked to end.
 BUSY = "trap 'echo asked to end >> /data/log; exit 0' TERM; (while :; do :; done) & /web & wait"
 KEPT: dict[str, Any] = {
@@ -33,34 +31,7 @@ KEPT: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def eyes(node: Node) -> KubeEyes:
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    return on_control_plane(node.control_plane, str(node.control_plane.service_account("cmp-suspend", rules)))
-
-
-@pytest.fixture(scope="module")
-def platform(eyes: KubeEyes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(Platform(tmp_path_factory.mktemp("platform"), eyes.kubernetes)) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-async def ada(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
-    async with user(platform, "ada", quota_cpu=8, quota_memory="8Gi", quota_storage="1Gi") as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def agent(node: Node) -> Iterator["Agent"]:
-    agent = Agent(node)
-    agent.install()
-    yield agent
-    print(agent.log())
-    node.control_plane.kubectl("delete", "-f", "-", "--timeout=60s", stdin=agent.manifest)
-
-
-@pytest.fixture(scope="module")
-async def kept(ada: httpx.AsyncClient, node: Node, agent: "Agent") -> AsyncIterator["Kept"]:
+async def kept(ada: httpx.AsyncClient, node: Node, agent: Agent) -> AsyncIterator["Kept"]:
     disk = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -89,7 +60,7 @@ async def test_without_an_agent_it_is_refused(ada: httpx.AsyncClient, node: Node
     assert "node agent" in refused.json()["detail"]
 
 
-async def test_what_was_there_before_the_agent_is_suspended_too(ada: httpx.AsyncClient, agent: "Agent") -> None:
+async def test_what_was_there_before_the_agent_is_suspended_too(ada: httpx.AsyncClient, agent: Agent) -> None:
     await eventually(_can_suspend(ada, "early-instance-1"), "CMP sees that the agent has come")
     await _operate(ada, "early-instance-1", "suspend", "suspended")
     await _operate(ada, "early-instance-1", "resume", "running")
@@ -126,14 +97,14 @@ async def test_services_leave_out_what_is_suspended(ada: httpx.AsyncClient, kept
     await eventually(offered, "its Service leads to it again")
 
 
-async def test_it_outlives_whatever_restarts(ada: httpx.AsyncClient, kept: "Kept", agent: "Agent", node: Node) -> None:
+async def test_it_outlives_whatever_restarts(ada: httpx.AsyncClient, kept: "Kept", agent: Agent, node: Node) -> None:
     before = kept.count()
     container = kept.container()
     await _operate(ada, NAME, "suspend", "suspended")
     used = kept.cpu_time()
 
     killed = agent.status()["restartCount"]
-    agent.kill()
+    agent.signal("SIGKILL")
 
     async def back() -> bool:
         status = await asyncio.to_thread(agent.status)
@@ -172,7 +143,7 @@ async def test_what_is_frozen_ends_in_order(ada: httpx.AsyncClient, kept: "Kept"
 
 
 async def test_where_the_agent_is_missing_it_is_said(
-    ada: httpx.AsyncClient, kept: "Kept", agent: "Agent", node: Node
+    ada: httpx.AsyncClient, kept: "Kept", agent: Agent, node: Node
 ) -> None:
     """Whoever runs goes on; whoever comes while CMP still believed in the agent waits for it, and is told for whom."""
     agent.remove()
@@ -203,7 +174,7 @@ async def test_where_the_agent_is_missing_it_is_said(
     await _delete(ada, "without")
 
 
-async def test_probes(ada: httpx.AsyncClient, node: Node, agent: "Agent") -> None:
+async def test_probes(ada: httpx.AsyncClient, node: Node, agent: Agent) -> None:
     """A readiness probe goes unanswered, and is answered again. A liveness probe would be its end, so it is refused."""
     probe = {"command": ["/bin/busybox", "true"], "interval_seconds": 1}
     asked = await _made(ada, "asked", container={"health": {"readiness": probe}})
@@ -224,42 +195,6 @@ async def test_probes(ada: httpx.AsyncClient, node: Node, agent: "Agent") -> Non
     assert "liveness probe" in refused.json()["detail"]
     await _delete(ada, "asked")
     await _delete(ada, "alive")
-
-
-class Agent:
-    """As an operator installs it: what deploy/ says, only the image has the name that it has here."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        text = MANIFEST.read_text()
-        assert text.count("cmp-node-agent:0.1.0") == 1
-        self.manifest = text.replace("cmp-node-agent:0.1.0", images.AGENT)
-
-    def install(self) -> None:
-        kubectl = self._node.control_plane.kubectl
-        kubectl("apply", "-f", "-", stdin=self.manifest)
-        kubectl("rollout", "status", "-n", "cmp-system", "daemonset/cmp-node-agent", "--timeout=60s")
-
-    def remove(self) -> None:
-        """Its Pods only: its last word, the Lease, stays."""
-        self._node.control_plane.kubectl(
-            "delete", "daemonset", "-n", "cmp-system", "cmp-node-agent", "--cascade=foreground", "--timeout=60s"
-        )
-
-    def pod(self) -> Any:
-        said = self._node.control_plane.kubectl("get", "pods", "-n", "cmp-system", "-o", "json")
-        return json.loads(said)["items"][0]
-
-    def status(self) -> Any:
-        return self.pod()["status"]["containerStatuses"][0]
-
-    def log(self) -> str:
-        return self._node.control_plane.kubectl("logs", "-n", "cmp-system", "daemonset/cmp-node-agent")
-
-    def kill(self) -> None:
-        container = self.status()["containerID"].removeprefix("containerd://")
-        socket = "/run/containerd/containerd.sock"
-        self._node.run("ctr", "--address", socket, "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", container)
 
 
 class Kept:

@@ -1,28 +1,19 @@
 """What a real container uses, measured by a real metrics-server, read through CMP's API with the rights of deploy/."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from testbed import Unavailable
 from testbed.node import Node, images, metrics
-from tests.e2e.platform import ROOT, Platform, eventually, running, user
+from tests.e2e.platform import Platform, eventually, user
 
 pytestmark = pytest.mark.node
 
 SIZE = {"instance_type": "container", "instance_count": 1, "cpu_per_instance": "500m", "memory_per_instance": 128}
-
-
-@pytest.fixture(scope="module")
-def platform(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    kubeconfig = str(node.control_plane.service_account("cmp-usage", rules))
-    with running(Platform(tmp_path_factory.mktemp("platform"), kubeconfig)) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

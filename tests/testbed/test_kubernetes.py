@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from testbed import Unavailable, build
+from testbed import Unavailable, build, kubernetes
 from testbed.kubernetes import ControlPlane
 
 _ROOT = Path(__file__).parents[2]
@@ -96,6 +96,35 @@ def test_objects_survive_kill_9_of_the_api_server(control_plane: ControlPlane) -
         control_plane.kubectl("get", "configmap/survives")
     control_plane.start_api_server()
     control_plane.kubectl("delete", "configmap/survives")
+
+
+def test_what_was_saved_goes_on_but_for_what_ran(tmp_path: Path) -> None:
+    state = tmp_path / "state.tar.gz"
+    try:
+        build.directory()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    with kubernetes.start(real_node=True) as first:
+        first.kubectl("create", "configmap", "kept")
+        kept = first.kubectl("get", "configmap", "kept", "-o", "jsonpath={.metadata.uid}")
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "ran"}}
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "held"}}
+        for created in (node, lease):
+            first.kubectl("create", "-f", "-", stdin=json.dumps(created))
+        first.kubectl("run", "ran", "--image=nginx:1", "--overrides", '{"spec": {"nodeName": "ran"}}')
+        token = first.kubectl("create", "token", "default")
+        first.save(state)
+        first.kubectl("create", "configmap", "later")
+        authority = first.authority.read_bytes()
+    assert state.stat().st_mode & 0o777 == 0o600
+    with kubernetes.start(real_node=True, state=state) as second:
+        assert second.kubectl("get", "configmap", "kept", "-o", "jsonpath={.metadata.uid}") == kept
+        assert second.kubectl("get", "nodes,pods,leases", "--ignore-not-found") == ""
+        assert second.kubectl("get", "configmap", "later", "--ignore-not-found") == ""
+        assert second.authority.read_bytes() == authority
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        said = second.kubectl("create", "-f", "-", "-o", "jsonpath={.status.authenticated}", stdin=json.dumps(review))
+        assert said == "true", "the same keys sign"
 
 
 def test_kill_9_of_its_owner_leaves_no_process_behind() -> None:

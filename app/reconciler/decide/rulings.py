@@ -22,6 +22,7 @@ _FAMILIES: Mapping[Reason | None, str] = {
     Reason.OUT_OF_MEMORY: "ending",
 }
 _REFUSALS = frozenset({Reason.QUOTA, Reason.REJECTED, Reason.CONFIGURATION, Reason.FOREIGN_OBJECT})
+_PLACELESS = (Reason.UNSCHEDULABLE, Reason.VOLUME)
 # Why it was stopped though nobody asked for that: said for as long as it is.
 _REMEMBERED = (Reason.SUSPEND_LOST, Reason.COMPLETED)
 _DELETED_OUTSIDE = "It was deleted in Kubernetes, not by CMP, and is made again."
@@ -225,8 +226,12 @@ def _meanwhile(instance: Instance, wanted: Wanted, seen: Seen | None) -> Instanc
         return InstanceStatus.STOPPING
     if wanted is Wanted.SUSPENDED:
         return InstanceStatus.SUSPENDING
-    fresh = instance.status == InstanceStatus.PENDING and (seen is None or seen.status is InstanceStatus.PENDING)
-    return InstanceStatus.PENDING if fresh else InstanceStatus.STARTING
+    if seen is not None and seen.status is not InstanceStatus.PENDING:
+        return InstanceStatus.STARTING
+    # KubeVirt begins to start a VM before anybody knows whether there is a place for it.
+    placeless = seen is not None and seen.reason in _PLACELESS
+    fresh = instance.status == InstanceStatus.PENDING
+    return InstanceStatus.PENDING if fresh or placeless else InstanceStatus.STARTING
 
 
 def _since(picture: Picture, instance: Instance, now: datetime) -> datetime:
