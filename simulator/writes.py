@@ -22,7 +22,7 @@ from simulator.errors import (
     stale,
 )
 from simulator.request import Request
-from simulator.resources import LEASES, NAMESPACES, PODS, VIRTUAL_MACHINE_INSTANCES, Resource
+from simulator.resources import LEASES, NAMESPACES, NODES, PODS, VIRTUAL_MACHINE_INSTANCES, Resource
 from simulator.store import Store, Stored
 from simulator.types import Json
 
@@ -162,7 +162,8 @@ class Writes:
         if resource is PODS and not subresource:
             pods.check_update(live.obj, new)
         if resource is PODS and subresource == "resize":
-            pods.check_resize(live.obj, new)
+            node = self._store.get(NODES, ("", new["spec"].get("nodeName", "")))
+            pods.check_resize(live.obj, new, node.obj if node else None)
         if "generation" in live.obj["metadata"]:
             metadata["generation"] = live.obj["metadata"]["generation"] + int(_intent(new) != _intent(live.obj))
         if entries is None:

@@ -87,6 +87,8 @@ def _forbidden(error: Refusal) -> CmpError:
         return NamespaceTerminating(error.message)
     if account_missing(error):
         return Raced(error.message)
+    if "NodeCapacity" in error.causes:
+        return Refused(Reason.UNSCHEDULABLE, error.message)
     reason = Reason.QUOTA if "exceeded quota" in error.message else Reason.REJECTED
     return Refused(reason, error.message)
 

@@ -59,7 +59,7 @@ async def test_a_node_that_has_not_so_much_says_so(ada: httpx.AsyncClient, eyes:
     cluster = await _made(ada, "huge", image=images.WEB)
     failed = await _changed(ada, "huge", {"cpu_per_instance": 7})
     assert failed["operation"]["status"] == "failed", failed["operation"]
-    assert failed["operation"]["reason"] == "unschedulable"
+    assert failed["operation"]["reason"] == "unschedulable", failed["operation"]
     assert failed["instances"][0]["status"] == "running", "it runs on as it was"
     assert failed["instances"][0]["restart_required"] is True
     back = await _changed(ada, "huge", {"cpu_per_instance": "100m"})
@@ -170,7 +170,7 @@ def _ready(pod: dict[str, Any]) -> bool:
 def _cgroup(node: Node, namespace: str, name: str) -> tuple[int, int]:
     """CPU quota in microseconds of 100,000 and memory limit in bytes, as the kernel has them."""
     files = "/sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/memory/memory.limit_in_bytes"
-    two = f"cat {files} 2>/dev/null || cut -d' ' -f1 /sys/fs/cgroup/cpu.max && cat /sys/fs/cgroup/memory.max"
+    two = f"cat {files} 2>/dev/null || (cut -d' ' -f1 /sys/fs/cgroup/cpu.max; cat /sys/fs/cgroup/memory.max)"
     said = node.control_plane.kubectl("exec", "-n", namespace, name, "--", "sh", "-c", two)
     cpu, memory = said.split()[:2]
     return int(cpu), int(memory)

@@ -138,7 +138,8 @@ async def test_no_node_has_so_much(world: World) -> None:
     done = await world.ended(await change(world, cluster_id, Change(size=Size(cpu=5_000_000, memory=64))))
     assert (done.status, done.reason) == ("failed", "unschedulable")
     assert done.message is not None
-    assert "Node didn't have enough capacity" in done.message
+    assert "node didn't have enough allocatable resources" in done.message
+    assert "Restart it" in done.message
     assert (await world.instances(cluster_id))[0].status == "running", "it runs on as it was"
     assert (await world.instances(cluster_id))[0].restart_required
     used, held = await world.used()

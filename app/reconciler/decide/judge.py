@@ -62,7 +62,8 @@ def judge(picture: Picture, outcome: Outcome, now: datetime) -> Verdict:
         instances={
             i.id: changes
             for i in picture.instances
-            if i.id not in gone and (changes := _changed(i, _instance(picture, i, rulings[i.id], sized=i.id in sized)))
+            if i.id not in gone
+            and (changes := _changed(i, _instance(picture, outcome, i, rulings[i.id], sized=i.id in sized)))
         },
         operations=operations,
         stopped=tuple(i.id for i in picture.instances if _newly_stopped(i, rulings[i.id])),
@@ -77,7 +78,7 @@ def unreachable(cluster: Cluster, why: str) -> Verdict:
     return Verdict(cluster=_changed(cluster, said))
 
 
-def _instance(picture: Picture, instance: Instance, ruling: Ruling, *, sized: bool) -> dict[str, Any]:
+def _instance(picture: Picture, outcome: Outcome, instance: Instance, ruling: Ruling, *, sized: bool) -> dict[str, Any]:
     values: dict[str, Any] = {
         "status": ruling.status,
         "wanted": ruling.wanted,
@@ -91,7 +92,7 @@ def _instance(picture: Picture, instance: Instance, ruling: Ruling, *, sized: bo
     if seen is None:
         return values | {"node": None, "ip": None, "restart_required": False, "migratable": False, "guest": None}
     told = ("node", "ip", "restarts", "suspend", "revision", "migratable", "guest")
-    waits = seen.restart_required or outdated(picture, seen)
+    waits = seen.restart_required or outdated(picture, seen) or instance.id in outcome.unchanged
     return values | {name: getattr(seen, name) for name in told} | {"restart_required": waits}
 
 

@@ -51,7 +51,7 @@ def _is_told(picture: Picture, seen: Seen) -> bool:
 
 def _trouble(picture: Picture, outcome: Outcome, ruling: Ruling, instance: Instance, seconds: float) -> Trouble | None:
     if (refused := outcome.unchanged.get(instance.id)) is not None:
-        return Trouble(refused.reason, explain(refused.reason, refused.message))
+        return _said(refused.reason, refused.message)
     seen = picture.seen.get(instance.id)
     if seen is None or picture.kept_when_stopped or instance.id in picture.unseen:
         return None
@@ -60,9 +60,13 @@ def _trouble(picture: Picture, outcome: Outcome, ruling: Ruling, instance: Insta
     if seen.pending_size is None or not picture.asks_for_size(seen):
         return None
     if seen.restart_required or seconds > EXPLANATIONS[Reason.UNSCHEDULABLE].patience:
-        said = explain(Reason.UNSCHEDULABLE, seen.pending_size)
-        return Trouble(Reason.UNSCHEDULABLE, f"{said} {_RESTART}")
+        return _said(Reason.UNSCHEDULABLE, seen.pending_size)
     return None
+
+
+def _said(reason: Reason, detail: str | None) -> Trouble:
+    words = explain(reason, detail)
+    return Trouble(reason, f"{words} {_RESTART}" if reason is Reason.UNSCHEDULABLE else words)
 
 
 def _waits_for(picture: Picture, behind: list[Instance]) -> str | None:
