@@ -62,8 +62,7 @@ def judge(picture: Picture, outcome: Outcome, now: datetime) -> Verdict:
         instances={
             i.id: changes
             for i in picture.instances
-            if i.id not in gone
-            and (changes := _changed(i, _instance(picture, outcome, i, rulings[i.id], sized=i.id in sized)))
+            if i.id not in gone and (changes := _changed(i, _instance(picture, outcome, i, rulings[i.id], sized)))
         },
         operations=operations,
         stopped=tuple(i.id for i in picture.instances if _newly_stopped(i, rulings[i.id])),
@@ -78,7 +77,9 @@ def unreachable(cluster: Cluster, why: str) -> Verdict:
     return Verdict(cluster=_changed(cluster, said))
 
 
-def _instance(picture: Picture, outcome: Outcome, instance: Instance, ruling: Ruling, *, sized: bool) -> dict[str, Any]:
+def _instance(
+    picture: Picture, outcome: Outcome, instance: Instance, ruling: Ruling, sized: frozenset[uuid.UUID]
+) -> dict[str, Any]:
     values: dict[str, Any] = {
         "status": ruling.status,
         "wanted": ruling.wanted,
@@ -86,7 +87,7 @@ def _instance(picture: Picture, outcome: Outcome, instance: Instance, ruling: Ru
         "message": ruling.message[:1024] if ruling.message else None,
         "waiting_since": ruling.waiting_since,
     }
-    if sized:
+    if instance.id in sized:
         values |= {"cpu": picture.cluster.cpu_per_inst, "memory": picture.cluster.memory_per_inst}
     seen = picture.seen.get(instance.id)
     if seen is None:
