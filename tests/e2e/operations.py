@@ -41,6 +41,8 @@ HUGE = {"memory_per_instance": "2Ti"}
 UNAVAILABLE = "testbed/web:does-not-exist"
 LIMITS = {"quota_cpu": 16, "quota_memory": "16Ti"}
 _LONGEST = 180.0
+# What holds an instance from its beginning on in the state for which it was made.
+_WHY = {Is.PENDING: "unschedulable", Is.STARTING: "image_pull", Is.FAILED: "image_pull"}
 _WAYS: Mapping[Is, dict[str, Any]] = {
     Is.STOPPED: {"operation": "stop"},
     Is.STOPPING: {"operation": "stop", "grace_seconds": 20},
@@ -117,8 +119,8 @@ async def _row(client: httpx.AsyncClient, engine: Engine, state: Is) -> list[str
         await _made(client, engine, state)
     cluster = (await client.get(f"/clusters/each-{state}")).json()
     names = [each["instance_name"] for each in cluster["instances"]]
-    first = state if state in (Is.FAILED, Is.PENDING, Is.STARTING) else Is.RUNNING
-    await asyncio.gather(*(_becomes(client, name, first) for name in names))
+    first = state if state in _WHY else Is.RUNNING
+    await asyncio.gather(*(_becomes(client, name, first, _WHY.get(state)) for name in names))
     with engine.holds.get(state, nullcontext)():
         await asyncio.gather(*(_sent(client, name, state) for name in names))
         found = await refusals(client, names[0], state, list(LEADS_TO[state]))
@@ -155,9 +157,10 @@ async def _sent(client: httpx.AsyncClient, name: str, state: Is) -> None:
     await _becomes(client, name, state)
 
 
-async def _becomes(client: httpx.AsyncClient, name: str, state: Is) -> None:
+async def _becomes(client: httpx.AsyncClient, name: str, state: Is, reason: str | None = None) -> None:
     async def is_so() -> bool:
-        return bool((await client.get(f"/instances/{name}")).json().get("status") == state)
+        shown = (await client.get(f"/instances/{name}")).json()
+        return shown.get("status") == state and reason in (None, shown["reason"])
 
     try:
         await eventually(is_so, f"{name} is {state}", _LONGEST)
