@@ -81,7 +81,7 @@ class VirtualMachineInstances:
     def _launch(self, stored: Stored, pod: Stored | None) -> None:
         if pod is None:
             try:
-                pod = self._world.create(PODS, _launcher_pod(stored), MANAGER)
+                pod = self._world.create(PODS, launcher_pod(stored), MANAGER)
             except StatusError as error:
                 text = f"failed to create virtual machine pod: {error}"
                 refused = condition("Synchronized", "False", "FailedCreate", text)
@@ -124,7 +124,7 @@ class VirtualMachineInstances:
         pod = self._launcher(current)
         address = pod.obj["status"].get("podIP", "") if pod else ""
         guest = ((current.obj["spec"].get("domain") or {}).get("memory") or {}).get("guest", "0")
-        conditions = [condition("Ready", "True"), condition("LiveMigratable", "True")]
+        conditions = [condition("Ready", "True"), _migratable(current.obj["spec"])]
         if current.obj["spec"].get("startStrategy") == "Paused":
             conditions.append(_paused())
         self._set(
@@ -193,8 +193,15 @@ class VirtualMachineInstances:
         return self._world.set_status(current, phase=phase, **written)
 
     def _launcher(self, stored: Stored) -> Stored | None:
-        wanted = Selector((Requirement(CREATED_BY, "in", frozenset({stored.uid})),))
-        return next(iter(self._world.store.collections[PODS].select(stored.key[0], wanted)), None)
+        return launcher_of(self._world, stored)
+
+
+def launcher_of(world: World, instance: Stored) -> Stored | None:
+    """The Pod that it runs in: on its node, where it has been or is to be on another one."""
+    wanted = Selector((Requirement(CREATED_BY, "in", frozenset({instance.uid})),))
+    found = list(world.store.collections[PODS].select(instance.key[0], wanted))
+    node = (instance.obj.get("status") or {}).get("nodeName")
+    return next((pod for pod in found if node and pod.obj["spec"].get("nodeName") == node), next(iter(found), None))
 
 
 def grace_of(instance: Stored) -> int:
@@ -216,11 +223,27 @@ def _paused() -> Json:
     return condition("Paused", "True", "PausedByUser", "VMI was paused by user")
 
 
+def _migratable(spec: Json) -> Json:
+    """Every claim counts as one that only one node can write to."""
+    names = [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in spec.get("volumes") or ()
+        if volume.get("persistentVolumeClaim")
+    ]
+    if not names:
+        return condition("LiveMigratable", "True")
+    text = (
+        f"cannot migrate VMI: PVC {names[0]} is not shared, live migration requires that all PVCs must be shared "
+        "(using ReadWriteMany access mode)"
+    )
+    return condition("LiveMigratable", "False", "DisksNotLiveMigratable", text)
+
+
 def _told(stored: Stored, annotation: str) -> str:
     return str((stored.obj["metadata"].get("annotations") or {}).get(annotation, ""))
 
 
-def _launcher_pod(stored: Stored) -> Json:
+def launcher_pod(stored: Stored) -> Json:
     spec = stored.obj["spec"]
     namespace, name = stored.key
     owner = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.instance_types import doors, machine_manifest, objects, reading
+from app.instance_types import doors, machine_manifest, migration, objects, reading
 from app.instance_types.values import (
     ClusterRef,
     Door,
@@ -42,9 +42,12 @@ class VirtualMachine:
         ),
         RUNNING_KIND: (
             "spec.terminationGracePeriodSeconds", "status.phase", "status.nodeName", "status.interfaces",
-            "status.conditions", "status.guestOSInfo",
+            "status.conditions", "status.guestOSInfo", "status.migrationState",
         ),
-        LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
+        LAUNCHER_KIND: (
+            "status.phase", "status.containerStatuses", "status.initContainerStatuses", "status.conditions",
+        ),
+        migration.KIND: migration.FIELDS,
     }  # fmt: skip
     kept_when_stopped = True
     reached: tuple[str, ...] = (KIND, RUNNING_KIND, LAUNCHER_KIND)
@@ -110,6 +113,10 @@ class VirtualMachine:
             return (_pause(spec),)
         if operation is InstanceOperation.RESUME:
             return (_unpause(spec),)
+        if operation is InstanceOperation.REBOOT:
+            return (KubeCall("put", RUNNING_KIND, spec.name, "softreboot", repeatable=False),)
+        if operation is InstanceOperation.MIGRATE:
+            return migration.begin(spec, observed)
         # The new incarnation must stand in the template before the next run is made of it.
         return (self._apply(spec, Wanted.RUNNING), _restart(spec))
 
@@ -161,6 +168,7 @@ class _Reading:
     """One look at a VM, its VMI and its launcher: the questions in the order in which the first yes decides."""
 
     def __init__(self, objects: Mapping[str, Object], around: Surroundings) -> None:
+        self.objects = objects
         self.vm = objects.get(KIND)
         self.vmi = objects.get(RUNNING_KIND)
         self.launcher = objects.get(LAUNCHER_KIND)
@@ -249,6 +257,9 @@ class _Reading:
             revision=reading.revision(self.vmi if self.vmi is not None else self.vm),
             grace=reading.spec(self.vmi).get("terminationGracePeriodSeconds"),
             restart_required=self._condition("RestartRequired").get("status") == "True",
+            migratable=self._condition("LiveMigratable").get("status") == "True",
+            unmigratable=self._unmigratable(),
+            migration=migration.read(self.objects),
             guest=self._guest(),
             node=self.node,
             ip=self._ip(),
@@ -261,6 +272,10 @@ class _Reading:
         if self.vmi is not None:
             return reading.incarnation(self.vmi)
         return reading.incarnation(self.vm) if self.phase or not self.created else None
+
+    def _unmigratable(self) -> str | None:
+        said = self._condition("LiveMigratable")
+        return reading.words(said.get("message") or said.get("reason")) if said.get("status") == "False" else None
 
     def _guest(self) -> dict[str, Any] | None:
         """What its agent tells, where it has one."""

@@ -59,8 +59,20 @@ VIRTUAL_MACHINE_INSTANCE = Kind(
     "virtualmachineinstances",
     subresource_group="subresources.kubevirt.io",
 )
+MIGRATION = Kind("VirtualMachineInstanceMigration", "kubevirt.io", "v1", "virtualmachineinstancemigrations")
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (NAMESPACE, NODE, POD, LEASE, SECRET, SERVICE, CLAIM, VIRTUAL_MACHINE, VIRTUAL_MACHINE_INSTANCE)
+    for kind in (
+        NAMESPACE,
+        NODE,
+        POD,
+        LEASE,
+        SECRET,
+        SERVICE,
+        CLAIM,
+        VIRTUAL_MACHINE,
+        VIRTUAL_MACHINE_INSTANCE,
+        MIGRATION,
+    )
 }

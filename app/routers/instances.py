@@ -81,7 +81,7 @@ async def get(request: Request, state: CurrentState, viewer: CurrentViewer, inst
 @router.post(
     "/{instance}/operate",
     response_model=schemas.OperateResult,
-    summary="Start, stop, suspend, resume or restart an instance",
+    summary="Start, stop, suspend, resume, restart, reboot or migrate an instance",
     description="409 names what is possible when this is not. `wait` waits for the operation to finish.",
 )
 async def operate(

@@ -7,7 +7,13 @@ from app.models import InstanceOperation, InstanceStatus, Wanted
 _ALLOWED: dict[InstanceStatus, tuple[InstanceOperation, ...]] = {
     InstanceStatus.PENDING: (InstanceOperation.STOP,),
     InstanceStatus.STARTING: (InstanceOperation.STOP, InstanceOperation.RESTART),
-    InstanceStatus.RUNNING: (InstanceOperation.STOP, InstanceOperation.SUSPEND, InstanceOperation.RESTART),
+    InstanceStatus.RUNNING: (
+        InstanceOperation.STOP,
+        InstanceOperation.SUSPEND,
+        InstanceOperation.RESTART,
+        InstanceOperation.REBOOT,
+        InstanceOperation.MIGRATE,
+    ),
     InstanceStatus.STOPPING: (InstanceOperation.START,),
     InstanceStatus.STOPPED: (InstanceOperation.START,),
     InstanceStatus.SUSPENDING: (InstanceOperation.STOP, InstanceOperation.RESUME),
@@ -33,6 +39,9 @@ TRANSITIONS: dict[InstanceOperation, Transition] = {
     InstanceOperation.RESTART: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
 }
 
+# Asked once of what runs, and done by whoever finds the open operation: nothing is wished differently afterwards.
+ERRANDS = frozenset({InstanceOperation.REBOOT, InstanceOperation.MIGRATE})
+
 SETTLED: dict[Wanted, InstanceStatus] = {
     Wanted.RUNNING: InstanceStatus.RUNNING,
     Wanted.STOPPED: InstanceStatus.STOPPED,
@@ -40,10 +49,18 @@ SETTLED: dict[Wanted, InstanceStatus] = {
 }
 
 
-def allowed_operations(status: str, suspend: str | None) -> list[InstanceOperation]:
-    """In the order a person would look for them. `suspend` is the instance's capability; none means it cannot be."""
-    possible = _ALLOWED[InstanceStatus(status)]
-    return [o for o in possible if o is not InstanceOperation.SUSPEND or suspend is not None]
+def allowed_operations(
+    status: str, suspend: str | None, *, reboot: bool = False, migrate: bool = False
+) -> list[InstanceOperation]:
+    """In the order a person would look for them. The rest are the instance's capabilities: how it could be suspended,
+    if at all; whether there is a system in it to reboot; whether it could move to another node.
+    """
+    can = {
+        InstanceOperation.SUSPEND: suspend is not None,
+        InstanceOperation.REBOOT: reboot,
+        InstanceOperation.MIGRATE: migrate,
+    }
+    return [operation for operation in _ALLOWED[InstanceStatus(status)] if can.get(operation, True)]
 
 
 def as_wished(wanted: str, status: str) -> bool:

@@ -4,11 +4,12 @@
 clock, a database or Kubernetes.
 """
 
-from app.reconciler.decide.judge import OperationRuling, Verdict, judge, unreachable
+from app.reconciler.decide.judge import Verdict, judge, unreachable
 from app.reconciler.decide.plan import plan, step_for
 from app.reconciler.decide.rulings import Ruling
 from app.reconciler.decide.values import (
     NamespaceStep,
+    OperationRuling,
     Outcome,
     Picture,
     Plan,

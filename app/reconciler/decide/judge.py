@@ -19,8 +19,9 @@ from app.models import (
     Reason,
     Wanted,
 )
+from app.reconciler.decide import errands
 from app.reconciler.decide.rulings import Ruling, rule
-from app.reconciler.decide.values import Outcome, Picture, seconds_since
+from app.reconciler.decide.values import OperationRuling, Outcome, Picture, seconds_since
 from app.rules.lifecycle import TRANSITIONS, as_wished
 from app.rules.reasons import EXPLANATIONS, explain
 
@@ -29,18 +30,7 @@ _REFUSED_AGAIN = 10.0
 _DELETING_AGAIN = 2.0
 _STUCK_AGAIN = 30.0
 _NAMED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRuling:
-    """`status` None: still under way, with this much done."""
-
-    operation: Operation
-    status: OperationStatus | None
-    done: int
-    total: int
-    reason: Reason | None = None
-    message: str | None = None
+_OF_WHAT_IS_SEEN = ("node", "ip", "unmigratable", "guest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +52,7 @@ def judge(picture: Picture, outcome: Outcome, now: datetime) -> Verdict:
     operations = tuple(
         ruling
         for op in picture.operations
-        if (ruling := _operation(picture, outcome, rulings, op)) is not None and _differs(op, ruling)
+        if (ruling := _operation(picture, outcome, rulings, op, now)) is not None and _differs(op, ruling)
     )
     return Verdict(
         cluster=_changed(picture.cluster, _cluster(picture, outcome, rulings, operations, now)),
@@ -73,7 +63,7 @@ def judge(picture: Picture, outcome: Outcome, now: datetime) -> Verdict:
         },
         operations=operations,
         stopped=tuple(i.id for i in picture.instances if _newly_stopped(i, rulings[i.id])),
-        next_visit=_next_visit(picture, outcome, rulings, now),
+        next_visit=_next_visit(picture, outcome, rulings, operations, now),
     )
 
 
@@ -93,8 +83,8 @@ def _instance(picture: Picture, instance: Instance, ruling: Ruling) -> dict[str,
     }
     seen = picture.seen.get(instance.id)
     if seen is None:
-        return values | {"node": None, "ip": None, "restart_required": False, "migratable": False, "guest": None}
-    told = ("node", "ip", "restarts", "suspend", "revision", "restart_required", "migratable", "guest")
+        return values | dict.fromkeys(("restart_required", "migratable"), False) | dict.fromkeys(_OF_WHAT_IS_SEEN)
+    told = ("restarts", "suspend", "revision", "restart_required", "migratable", *_OF_WHAT_IS_SEEN)
     return values | {name: getattr(seen, name) for name in told}
 
 
@@ -106,7 +96,7 @@ def _newly_stopped(instance: Instance, ruling: Ruling) -> bool:
 
 
 def _operation(
-    picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], op: Operation
+    picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], op: Operation, now: datetime
 ) -> OperationRuling | None:
     if op.kind == OperationKind.CLUSTER_DELETE:
         return _deletion(picture, outcome, op)
@@ -116,6 +106,8 @@ def _operation(
         return _creation(picture, rulings, op)
     if op.kind == OperationKind.CLUSTER_SCALE:
         return _scaling(picture, outcome, rulings, op)
+    if op.kind in errands.VERBS:
+        return errands.judged(picture, outcome, rulings.get(op.instance_id or op.id), op, now)
     return _instance_operation(rulings, op)
 
 
@@ -254,7 +246,13 @@ def _stuck(picture: Picture, outcome: Outcome, now: datetime) -> dict[str, Any]:
     return {"reason": Reason.TERMINATION_STUCK, "message": explain(Reason.TERMINATION_STUCK, detail)}
 
 
-def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], now: datetime) -> float | None:
+def _next_visit(
+    picture: Picture,
+    outcome: Outcome,
+    rulings: Mapping[uuid.UUID, Ruling],
+    operations: tuple[OperationRuling, ...],
+    now: datetime,
+) -> float | None:
     """A lost event must not cost more than some seconds where something is under way, nor a stuck thing a busy loop."""
     if outcome.unfinished or outcome.gone_instances:
         return 0.0
@@ -268,6 +266,7 @@ def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, 
     waits = [min(r.left, _LOOK_AGAIN) for r in rulings.values() if r.left is not None and not r.settled]
     waits += [r.left for r in rulings.values() if r.left is not None and r.blame is not None]
     waits += [_STUCK_AGAIN if failed else _REFUSED_AGAIN] if outcome.refused else []
+    waits += errands.look_again(picture, operations)
     waits += [_DELETING_AGAIN] if any(i.wanted == Wanted.ABSENT for i in picture.instances) else []
     return min(waits, default=None)
 

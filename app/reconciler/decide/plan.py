@@ -1,6 +1,7 @@
 """Which steps bring Kubernetes nearer to the wish. Each is idempotent; none is for an object that is not ours."""
 
 from app.models import InstanceStatus, Wanted
+from app.reconciler.decide import errands
 from app.reconciler.decide.values import NamespaceStep, Picture, Plan, Seen, Step, Verb
 
 
@@ -55,7 +56,7 @@ def _steps(picture: Picture) -> tuple[Step, ...]:
         )
         if verb is not None and verb is not lately:
             found.append(Step(verb, instance.id))
-    return tuple(found)
+    return (*found, *errands.steps(picture, {step.instance_id for step in found}))
 
 
 def _deletion(picture: Picture) -> Plan:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, Reason, Wanted
+from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, OperationStatus, Reason, Wanted
 
 
 class Verb(enum.StrEnum):
-    """What is done to one instance. CONFIRM asks Kubernetes itself whether it is gone."""
+    """What is done to one instance. CONFIRM asks Kubernetes itself whether it is gone. ABANDON ends a migration that
+    nobody waits for any more.
+    """
 
     APPLY = "apply"
     START = "start"
@@ -21,6 +23,9 @@ class Verb(enum.StrEnum):
     RESTART = "restart"
     DELETE = "delete"
     CONFIRM = "confirm"
+    REBOOT = "reboot"
+    MIGRATE = "migrate"
+    ABANDON = "abandon"
 
 
 class NamespaceStep(enum.StrEnum):
@@ -33,8 +38,11 @@ class NamespaceStep(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """`operation_id`: of the errand that it is, where it is one."""
+
     verb: Verb
     instance_id: uuid.UUID
+    operation_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,21 @@ class Plan:
     namespace: NamespaceStep | None = None
     steps: tuple[Step, ...] = ()
     strangers: bool = False
+
+
+class SeenMigration(Protocol):
+    """`name`: the id of the operation that asked for it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> Literal["waiting", "moving", "succeeded", "failed"]: ...
+    @property
+    def reason(self) -> Reason | None: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def deleting(self) -> bool: ...
 
 
 class Seen(Protocol):
@@ -84,6 +107,10 @@ class Seen(Protocol):
     @property
     def migratable(self) -> bool: ...
     @property
+    def unmigratable(self) -> str | None: ...
+    @property
+    def migration(self) -> SeenMigration | None: ...
+    @property
     def guest(self) -> Mapping[str, Any] | None: ...
 
 
@@ -102,7 +129,8 @@ class SeenNamespace(Protocol):
 class Picture:
     """`unavailable`: why instances of this kind cannot exist here. `unseen`: what was done to an instance lately and
     does not show yet. `rested`: nobody looked for so long that waiting times mean nothing. `strangers`: how many
-    objects in its namespace carry our labels without being one of its instances.
+    objects in its namespace carry our labels without being one of its instances. `asked`: operations whose errand this
+    process has run.
     """
 
     cluster: Cluster
@@ -115,6 +143,7 @@ class Picture:
     unseen: Mapping[uuid.UUID, Verb] = field(default_factory=dict)
     strangers: int = 0
     rested: bool = False
+    asked: frozenset[uuid.UUID] = frozenset()
 
     @property
     def deleting(self) -> bool:
@@ -133,19 +162,33 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the steps went. `blocked`: the whole namespace cannot be used. `unavailable`: Kubernetes did not answer.
-    `raced`: the world moved meanwhile. `unfinished`: there are more steps than one visit takes. `gone`: seen live.
+    """How the steps went. `declined`: errands that Kubernetes will not run, by operation. `blocked`: the whole
+    namespace cannot be used. `unavailable`: Kubernetes did not answer. `raced`: the world moved meanwhile.
+    `unfinished`: there are more steps than one visit takes. `gone`: seen live.
     """
 
     namespace_uid: str | None = None
     blocked: Trouble | None = None
     refused: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
+    declined: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
     unavailable: str | None = None
     retry_after: float | None = None
     raced: bool = False
     unfinished: bool = False
     gone: bool = False
     gone_instances: frozenset[uuid.UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRuling:
+    """`status` None: still under way, with this much done."""
+
+    operation: Operation
+    status: OperationStatus | None
+    done: int
+    total: int
+    reason: Reason | None = None
+    message: str | None = None
 
 
 def seconds_since(moment: datetime, now: datetime) -> float:

@@ -186,7 +186,7 @@ def test_a_suspend_that_cannot_be_is_given_up_and_it_runs_on() -> None:
     assert (verdict.operations[0].status, verdict.operations[0].reason) == ("failed", "suspend_unsupported")
 
 
-@pytest.mark.parametrize("verb", list(InstanceOperation))
+@pytest.mark.parametrize("verb", list(TRANSITIONS))
 def test_operations_end_when_it_is_as_wished(verb: InstanceOperation) -> None:
     row = cluster()
     change = TRANSITIONS[verb]
