@@ -91,7 +91,7 @@ async def test_it_moves_to_another_node_and_runs_on(world: World) -> None:
     await none_left(world, namespace)
 
     async def followed() -> bool:
-        return (await world.instances(cluster_id))[0].node == after["status"]["nodeName"]
+        return bool((await world.instances(cluster_id))[0].node == after["status"]["nodeName"])
 
     await world.until(followed, "its new node")
     assert {e.status for e in await world.events(cluster_id) if e.kind == "instance.status"} <= {"starting", "running"}
