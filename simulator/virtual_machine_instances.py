@@ -1,7 +1,8 @@
 """virt-controller and virt-handler for one running machine: its launcher Pod, its phases, its end.
 
 Told by annotations on the instance (set them in the VM's template): `simulator/crash: start` fails before running, any
-other value fails a running guest; `simulator/ignore-shutdown: "true"` makes the guest ignore ACPI until it is killed.
+other value fails a running guest; `simulator/shutdown: "true"` lets it shut itself down;
+`simulator/ignore-shutdown: "true"` makes the guest ignore ACPI until it is killed.
 Source: kubevirt pkg/virt-controller/watch/vmi and services/template.go at v1.9.0.
 """
 
@@ -24,7 +25,7 @@ FINALIZERS = (
     "foregroundDeleteVirtualMachine",
 )
 CREATED_BY = "kubevirt.io/created-by"
-CRASH, IGNORE_SHUTDOWN = "simulator/crash", "simulator/ignore-shutdown"
+CRASH, SHUTDOWN, IGNORE_SHUTDOWN = "simulator/crash", "simulator/shutdown", "simulator/ignore-shutdown"
 FINAL = ("Succeeded", "Failed")
 RETRY_DELAY = 0.5
 MANAGER = "virt-controller"
@@ -76,7 +77,9 @@ class VirtualMachineInstances:
         elif pod is None or pod.obj["status"].get("phase") in FINAL:
             self._finish(stored, "Failed")
         elif phase == "Running" and _told(stored, CRASH) not in ("", "start"):
-            self._world.later(self._world.settings.crash_after, lambda: self._crash(stored))
+            self._world.later(self._world.settings.crash_after, lambda: self._over(stored, "Failed"))
+        elif phase == "Running" and _told(stored, SHUTDOWN):
+            self._world.later(self._world.settings.crash_after, lambda: self._over(stored, "Succeeded"))
 
     def _launch(self, stored: Stored, pod: Stored | None) -> None:
         if pod is None:
@@ -144,10 +147,10 @@ class VirtualMachineInstances:
         if current is not None and (current.obj.get("status") or {}).get("phase") == "Running":
             self._set(current, "Running", condition("AgentConnected", "True"))
 
-    def _crash(self, stored: Stored) -> None:
+    def _over(self, stored: Stored, phase: str) -> None:
         current = self._world.current(stored)
         if current is not None and (current.obj.get("status") or {}).get("phase") == "Running":
-            self._finish(current, "Failed")
+            self._finish(current, phase)
 
     def _end(self, stored: Stored, pod: Stored | None, phase: str) -> None:
         """Shut the guest down, then let the launcher go, then the instance."""

@@ -86,7 +86,8 @@ class Observed:
     `incarnation` is the one that runs, or would run next where nothing does; None means not known yet: wait.
     `suspend` is how it could be suspended (freeze, vm-pause), or None. `deleting`: on its way out, do not touch.
     `lost`: the object is dead for good and must be replaced. `ended`: it came to its own end, as its settings let it,
-    and is not run again unless somebody wishes so. `grace`: seconds that its end may
+    and is not run again unless somebody wishes so. `rerun`: it failed, and is to be run again. `run_uid`: of what runs
+    it, where that is an object of its own. `grace`: seconds that its end may
     take, where that is known. `cpu` and `memory`: the size that it has now; None: not known. `unmigratable`: why it
     cannot move to another node while it runs.
     """
@@ -95,6 +96,7 @@ class Observed:
     reason: Reason | None = None
     message: str | None = None
     uid: str | None = None
+    run_uid: str | None = None
     incarnation: int | None = None
     node: str | None = None
     ip: str | None = None
@@ -103,6 +105,7 @@ class Observed:
     deleting: bool = False
     lost: bool = False
     ended: Literal["completed", "failed"] | None = None
+    rerun: bool = False
     revision: int | None = None
     grace: int | None = None
     cpu: int | None = None

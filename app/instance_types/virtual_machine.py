@@ -53,7 +53,7 @@ class VirtualMachine:
     reached: tuple[str, ...] = (KIND, RUNNING_KIND, LAUNCHER_KIND)
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
-        labels, annotations = instance_labels(spec), instance_annotations(spec)
+        labels, annotations = instance_labels(spec), instance_annotations(spec) | machine_manifest.rerun(spec)
         settings = spec.settings
         named = {kind: {"name": settings[kind]} for kind in ("instancetype", "preference") if settings.get(kind)}
         imported = machine_manifest.data_volume_templates(spec)
@@ -103,7 +103,8 @@ class VirtualMachine:
         self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
     ) -> Sequence[KubeCall]:
         if operation is InstanceOperation.START:
-            return (self._apply(spec, Wanted.RUNNING),)
+            ended = observed is not None and observed.ended is not None
+            return (self._apply(spec, Wanted.RUNNING), *(_end_run(spec, observed) if ended else ()))
         if operation is InstanceOperation.STOP:
             if observed is not None and observed.reason is Reason.TERMINATION_STUCK:
                 return (_end_within(spec, 0),)
@@ -118,7 +119,8 @@ class VirtualMachine:
         if operation is InstanceOperation.MIGRATE:
             return migration.begin(spec, observed)
         # The new incarnation must stand in the template before the next run is made of it.
-        return (self._apply(spec, Wanted.RUNNING), _restart(spec))
+        kept = machine_manifest.keeps_running(spec)
+        return (self._apply(spec, Wanted.RUNNING), *((_restart(spec),) if kept else _end_run(spec, observed)))
 
     def removal(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
         if observed.uid is None:
@@ -155,6 +157,12 @@ def _end_within(spec: InstanceSpec, seconds: int) -> KubeCall:
     return KubeCall("put", KIND, spec.name, "stop", body, already=already, missing_ok=True)
 
 
+def _end_run(spec: InstanceSpec, observed: Observed | None) -> tuple[KubeCall, ...]:
+    """`Once` knows no restart, but starts whatever has no run."""
+    uid = observed.run_uid if observed is not None else None
+    return (KubeCall("delete", RUNNING_KIND, spec.name, uid=uid, missing_ok=True),)
+
+
 def _restart(spec: InstanceSpec) -> KubeCall:
     """Where nothing runs there is nothing to restart: the template says what comes next. KubeVirt knows no other grace
     than the machine's own, or none.
@@ -174,13 +182,14 @@ class _Reading:
         self.launcher = objects.get(LAUNCHER_KIND)
         self.around = around
         self.printable: str = reading.status(self.vm).get("printableStatus") or "Stopped"
-        self.halted = reading.spec(self.vm).get("runStrategy") == "Halted"
+        strategy = reading.spec(self.vm).get("runStrategy")
+        self.halted, self.once = strategy == "Halted", strategy == "Once"
         self.created = reading.status(self.vm).get("created") is True
         self.phase: str = reading.status(self.vmi).get("phase") or self._phase_by_hearsay()
         self.node: str | None = reading.status(self.vmi).get("nodeName")
 
     def observed(self) -> Observed:
-        return self._leaving() or self._idle() or self._refused() or self._running() or self._waiting()
+        return self._leaving() or self._idle() or self._ended() or self._refused() or self._running() or self._waiting()
 
     def _leaving(self) -> Observed | None:
         if self.vm is None or reading.deleting(self.vm):
@@ -200,6 +209,21 @@ class _Reading:
 
     def _idle(self) -> Observed | None:
         return self._is(InstanceStatus.STOPPED) if self.halted else None
+
+    def _ended(self) -> Observed | None:
+        if not self.once or self.phase not in ("Succeeded", "Failed"):
+            return None
+        if self.phase == "Succeeded":
+            seen = self._is(InstanceStatus.STOPPED, Reason.COMPLETED, "the guest shut itself down")
+            return replace(seen, ended="completed")
+        said = self._failures() or "the guest ended: Failed"
+        if reading.annotation(self.vmi, machine_manifest.RERUN) is None:
+            return replace(self._is(InstanceStatus.STARTING, Reason.EXITED, said), ended="failed")
+        failure = reading.status(self.vm).get("startFailure") or {}
+        due = reading.moment(failure.get("retryAfterTimestamp"))
+        waits = due is not None and due > self.around.now
+        reason = Reason.CRASH_LOOP if self._failure_count() > 1 else Reason.EXITED
+        return replace(self._is(InstanceStatus.STARTING, reason, said), rerun=not waits)
 
     def _refused(self) -> Observed | None:
         """The launcher Pod was refused: KubeVirt shows `Starting` for ever and says why in a condition only."""
@@ -253,6 +277,7 @@ class _Reading:
             reason=reason,
             message=message,
             uid=reading.metadata(self.vm).get("uid"),
+            run_uid=reading.metadata(self.vmi).get("uid"),
             incarnation=self._incarnation(),
             revision=reading.revision(self.vmi if self.vmi is not None else self.vm),
             grace=reading.spec(self.vmi).get("terminationGracePeriodSeconds"),

@@ -92,6 +92,8 @@ def _towards_running(seen: Seen | None, incarnation: int, kept_when_stopped: boo
         return (Verb.START if kept_when_stopped else Verb.DELETE) if again else None
     if seen.lost:
         return Verb.DELETE
+    if seen.rerun:
+        return Verb.RESTART
     if seen.status in (InstanceStatus.STOPPED, InstanceStatus.STOPPING):
         return Verb.START
     if seen.incarnation is not None and seen.incarnation < incarnation:
@@ -106,9 +108,8 @@ def _towards_stopped(seen: Seen | None, kept_when_stopped: bool, grace: int | No
         return Verb.APPLY if kept_when_stopped else None
     if seen.deleting and grace is not None and seen.grace is not None and grace < seen.grace:
         return Verb.STOP
-    if seen.deleting or seen.status is InstanceStatus.STOPPED:
-        return None
-    return Verb.STOP
+    put_away = seen.status is InstanceStatus.STOPPED and not (kept_when_stopped and seen.ended is not None)
+    return None if seen.deleting or put_away else Verb.STOP
 
 
 def _towards_suspended(seen: Seen | None) -> Verb | None:
