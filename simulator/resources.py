@@ -98,6 +98,10 @@ MIGRATIONS = Resource(
     "kubevirt.io", "v1", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", True,
     ("vmim", "vmims"), ("all",), ("status",), VERBS, True, custom=True,
 )  # fmt: skip
+INSTANCETYPES = Resource(
+    "instancetype.kubevirt.io", "v1beta1", "virtualmachineclusterinstancetypes", "VirtualMachineClusterInstancetype",
+    False, ("vmclusterinstancetype", "vmcit"), ("all",), (), VERBS, True, custom=True,
+)  # fmt: skip
 KUBEVIRTS = Resource(
     "kubevirt.io", "v1", "kubevirts", "KubeVirt", True, ("kv", "kvs"), ("all",), ("status",), VERBS, True, custom=True
 )
@@ -105,7 +109,7 @@ KUBEVIRTS = Resource(
 RESOURCES = (
     NAMESPACES, PODS, SERVICES, SECRETS, CONFIGMAPS, SERVICE_ACCOUNTS, CLAIMS, QUOTAS, LIMIT_RANGES, EVENTS, NODES,
     DAEMON_SETS, LEASES, NETWORK_POLICIES, STORAGE_CLASSES, ACCESS_REVIEWS, VIRTUAL_MACHINES,
-    VIRTUAL_MACHINE_INSTANCES, MIGRATIONS, KUBEVIRTS,
+    VIRTUAL_MACHINE_INSTANCES, MIGRATIONS, INSTANCETYPES, KUBEVIRTS,
 )  # fmt: skip
 STORED = tuple(resource for resource in RESOURCES if resource is not ACCESS_REVIEWS)
 BY_PLURAL = {(resource.group, resource.version, resource.plural): resource for resource in RESOURCES}

@@ -197,6 +197,7 @@ class KubernetesService:
 
     async def apply(self, spec: InstanceSpec) -> None:
         """Makes its object, or brings it to the wish where the kind allows that. An object of ours is never doubled."""
+        await self._writer.require_size(spec)
         await self._writer.claim(spec)
         driver = INSTANCE_TYPES[spec.instance_type]
         spec = self._placed(spec)

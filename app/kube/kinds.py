@@ -60,6 +60,13 @@ VIRTUAL_MACHINE_INSTANCE = Kind(
     subresource_group="subresources.kubevirt.io",
 )
 MIGRATION = Kind("VirtualMachineInstanceMigration", "kubevirt.io", "v1", "virtualmachineinstancemigrations")
+INSTANCETYPE = Kind(
+    "VirtualMachineClusterInstancetype",
+    "instancetype.kubevirt.io",
+    "v1beta1",
+    "virtualmachineclusterinstancetypes",
+    namespaced=False,
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -74,5 +81,6 @@ KINDS: dict[str, Kind] = {
         VIRTUAL_MACHINE,
         VIRTUAL_MACHINE_INSTANCE,
         MIGRATION,
+        INSTANCETYPE,
     )
 }
