@@ -156,7 +156,9 @@ def _ended(seen: Seen) -> Ruling:
 
 def _memory_lost(seen: Seen | None) -> bool:
     ended = (InstanceStatus.STOPPED, InstanceStatus.STOPPING)
-    return seen is None or seen.deleting or seen.lost or seen.ended is not None or seen.status in ended
+    if seen is None or seen.deleting or seen.lost or seen.rerun:
+        return True
+    return seen.ended is not None or seen.status in ended
 
 
 def _suspend_lost(picture: Picture, instance: Instance, seen: Seen | None) -> Ruling:

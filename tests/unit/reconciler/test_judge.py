@@ -55,6 +55,7 @@ def said(wanted: Wanted, status: S, observed: Observed | None, **more: Any) -> s
         (Wanted.SUSPENDED, S.SUSPENDED, seen(S.STOPPING, deleting=True), "stopping"),
         (Wanted.SUSPENDED, S.SUSPENDED, seen(S.FAILED, lost=True), "stopping"),
         (Wanted.SUSPENDED, S.SUSPENDED, seen(S.FAILED, ended="failed"), "stopping"),
+        (Wanted.SUSPENDED, S.SUSPENDED, seen(S.STARTING, rerun=True), "stopping"),
         (Wanted.ABSENT, S.RUNNING, seen(), "deleting"),
         (Wanted.ABSENT, S.DELETING, None, "deleting"),
     ],
