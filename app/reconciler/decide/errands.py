@@ -25,6 +25,8 @@ from app.rules.reasons import explain
 VERBS = {OperationKind.INSTANCE_REBOOT: Verb.REBOOT, OperationKind.INSTANCE_MIGRATE: Verb.MIGRATE}
 # Until it must have been asked for, or have found a place.
 PATIENCE = {Verb.REBOOT: 60.0, Verb.MIGRATE: 120.0}
+# KubeVirt moves a few machines at a time: until then the others wait for their turn, which is no trouble.
+_QUEUED = 1800.0
 _LOOK_AGAIN = 2.0
 
 
@@ -50,12 +52,12 @@ def judged(picture: Picture, outcome: Outcome, ruling: Ruling | None, op: Operat
         return _failed(op, trouble.reason, f"Kubernetes says: {trouble.message}")
     seen, verb = picture.seen.get(op.instance_id), VERBS[OperationKind(op.kind)]
     migration = seen.migration if seen is not None else None
-    late = seconds_since(op.created_at, now) > PATIENCE[verb]
+    age = seconds_since(op.created_at, now)
     if migration is not None and migration.name == str(op.id):
-        return _migration(op, migration, late=late)
+        return _migration(op, migration, late=age > (PATIENCE[verb] if migration.reason is not None else _QUEUED))
     if verb is Verb.REBOOT and op.id in picture.asked:
         return OperationRuling(op, OperationStatus.SUCCEEDED, op.total, op.total)
-    if late:
+    if age > PATIENCE[verb]:
         return _failed(op, Reason.DEADLINE, explain(Reason.DEADLINE, f"it is {ruling.status}, and did not {verb}"))
     return OperationRuling(op, None, 0, op.total)
 

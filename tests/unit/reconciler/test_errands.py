@@ -113,6 +113,9 @@ def test_a_migration_that_finds_no_place_fails_with_the_cause() -> None:
     assert (ruling.status, ruling.reason) == (OperationStatus.FAILED, Reason.UNSCHEDULABLE)
     assert "0/1 nodes are available" in str(ruling.message)
     assert "status" not in verdict.instances.get(one.id, {}), "it runs on"
+    queued = picture(owner, [one], [seen(migration=moving(op))], [op])
+    assert judge(queued, NOTHING, later(1799)).operations[0].status is None, "KubeVirt moves a few at a time"
+    assert judge(queued, NOTHING, later(1801)).operations[0].status is OperationStatus.FAILED
 
 
 @pytest.mark.parametrize("state", ["waiting", "moving", "succeeded", "failed"])
