@@ -70,7 +70,7 @@ async def test_one_that_ended_while_nobody_looked_has_completed(
 ) -> None:
     cluster = await _made(ada, "alone", vm={"run_strategy": "once"})
     name = "alone-instance-1"
-    await _told(streams, name, f"(sleep 5; {OFF}) &")
+    await _told(streams, name, f"{{ (sleep 5; {OFF}) & }}")
     platform.kill("api")
 
     async def over() -> bool:
