@@ -76,8 +76,10 @@ async def test_one_that_ended_while_nobody_looked_has_completed(
     async def over() -> bool:
         return [run["status"]["phase"] for run in _runs(eyes, cluster["namespace"])] == ["Succeeded"]
 
-    await eventually(over, "the guest has ended", 120)
-    platform.start_api()
+    try:
+        await eventually(over, "the guest has ended", 120)
+    finally:
+        platform.start_api()
     await _becomes(ada, name, "stopped", "completed")
     await _delete(ada, eyes, cluster)
 

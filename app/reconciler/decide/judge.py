@@ -263,8 +263,7 @@ def _next_visit(
     failed = any(r.failed for r in rulings.values())
     if outcome.blocked is not None:
         return _STUCK_AGAIN if failed else _DELETING_AGAIN
-    waits = [min(r.left, _LOOK_AGAIN) for r in rulings.values() if r.left is not None and not r.settled]
-    waits += [r.left for r in rulings.values() if r.left is not None and r.blame is not None]
+    waits = [min(r.left, _LOOK_AGAIN) for r in rulings.values() if r.left is not None]
     waits += [_STUCK_AGAIN if failed else _REFUSED_AGAIN] if outcome.refused else []
     waits += errands.look_again(picture, operations)
     waits += [_DELETING_AGAIN] if any(i.wanted == Wanted.ABSENT for i in picture.instances) else []

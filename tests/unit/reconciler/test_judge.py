@@ -283,3 +283,12 @@ def test_a_gone_instance_is_not_written() -> None:
     verdict = judge(picture(row, [one]), Outcome(gone_instances=frozenset({one.id})), NOW)
     assert one.id not in verdict.instances
     assert uuid.UUID(int=0) not in verdict.instances
+
+
+def test_what_completed_is_put_away_soon() -> None:
+    """Nothing of it changes any more, so no event would bring a worker here."""
+    row = cluster(instance_type="vm")
+    one = instance(row)
+    verdict = judge(picture(row, [one], [seen(S.STOPPED, ended="completed")]), NOTHING, NOW)
+    assert (verdict.instances[one.id]["wanted"], verdict.instances[one.id]["reason"]) == ("stopped", "completed")
+    assert verdict.next_visit == 1.0
