@@ -48,6 +48,8 @@ class InstanceOperation(enum.StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RESTART = "restart"
+    REBOOT = "reboot"
+    MIGRATE = "migrate"
     REPLACE = "replace"
 
 
@@ -70,6 +72,8 @@ class OperationKind(enum.StrEnum):
     INSTANCE_SUSPEND = "instance.suspend"
     INSTANCE_RESUME = "instance.resume"
     INSTANCE_RESTART = "instance.restart"
+    INSTANCE_REBOOT = "instance.reboot"
+    INSTANCE_MIGRATE = "instance.migrate"
     INSTANCE_REPLACE = "instance.replace"
 
 
@@ -98,6 +102,7 @@ class Reason(enum.StrEnum):
     VOLUME = "volume"
     SUSPEND_LOST = "suspend_lost"
     SUSPEND_UNSUPPORTED = "suspend_unsupported"
+    MIGRATION_FAILED = "migration_failed"
     FOREIGN_OBJECT = "foreign_object"
     TERMINATION_STUCK = "termination_stuck"
     KUBERNETES_UNAVAILABLE = "kubernetes_unavailable"
@@ -378,6 +383,7 @@ class Instance(Base):
         AsciiString(16), doc="how it could be suspended: freeze, vm-pause, or not"
     )
     migratable: Mapped[bool] = mapped_column(default=False, doc="whether it could move to another node while it runs")
+    unmigratable: Mapped[str | None] = mapped_column(sa.String(512), doc="why it could not, in KubeVirt's words")
     guest: Mapped[dict[str, Any] | None] = mapped_column(doc="what the guest agent tells of the system inside a VM")
     node: Mapped[str | None] = mapped_column(AsciiString(253))
     ip: Mapped[str | None] = mapped_column(AsciiString(45))

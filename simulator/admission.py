@@ -3,9 +3,20 @@
 from simulator import defaults, validation
 from simulator.errors import StatusError, cause, forbidden, invalid, not_found
 from simulator.quota import LimitRanges, Quotas
-from simulator.resources import EVENTS, NAMESPACES, PODS, SERVICE_ACCOUNTS, VIRTUAL_MACHINES, Resource
+from simulator.resources import (
+    EVENTS,
+    MIGRATIONS,
+    NAMESPACES,
+    PODS,
+    SERVICE_ACCOUNTS,
+    VIRTUAL_MACHINE_INSTANCES,
+    VIRTUAL_MACHINES,
+    Resource,
+)
 from simulator.store import Store
 from simulator.types import Json
+
+MIGRATION_FINALIZER = "kubevirt.io/migrationJobFinalize"
 
 
 class Admission:
@@ -19,6 +30,8 @@ class Admission:
         if resource.namespaced:
             self._require_namespace(resource, obj)
         defaults.admit(resource, obj)
+        if resource is MIGRATIONS:
+            _migration(self._store, obj)
         if resource is PODS:
             self._require_service_account(obj)
             self._limits.admit(obj)
@@ -59,3 +72,31 @@ def _webhook(causes: list[Json]) -> StatusError:
     message = ", ".join(str(item["message"]) for item in causes)
     prefix = 'admission webhook "virtualmachine-validator.kubevirt.io" denied the request: '
     return StatusError(422, "Invalid", prefix + message, {"causes": causes})
+
+
+def _migration(store: Store, obj: Json) -> None:
+    """KubeVirt's webhooks: what is refused, and what every migration is given."""
+    metadata, name = obj["metadata"], (obj.get("spec") or {}).get("vmiName", "")
+    instance = store.get(VIRTUAL_MACHINE_INSTANCES, (metadata["namespace"], name))
+    if instance is None:
+        raise _no_migration(f'the VMI "{metadata["namespace"]}/{name}" does not exist')
+    status = instance.obj.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        raise _no_migration("Cannot migrate VMI in finalized state.")
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "LiveMigratable" and condition["status"] == "False":
+            raise _no_migration(f"Cannot migrate VMI, Reason: {condition['reason']}, Message: {condition['message']}")
+    for other in store.all(MIGRATIONS, metadata["namespace"]):
+        under_way = (other.obj.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        if under_way and other.obj["spec"].get("vmiName") == name and other.key[1] != metadata["name"]:
+            raise _no_migration(
+                f"in-flight migration detected. Active migration job ({other.uid}) is currently already in progress "
+                f"for VMI {name}."
+            )
+    metadata["labels"] = {**(metadata.get("labels") or {}), "kubevirt.io/vmi-name": name}
+    metadata["finalizers"] = [*(metadata.get("finalizers") or ()), MIGRATION_FINALIZER]
+
+
+def _no_migration(message: str) -> StatusError:
+    prefix = 'admission webhook "migration-create-validator.kubevirt.io" denied the request: '
+    return StatusError(400, "", prefix + message)

@@ -20,6 +20,7 @@ from simulator.garbage import GarbageCollector
 from simulator.journal import Journal
 from simulator.kubelet import Kubelet
 from simulator.kubevirt_subresources import KubevirtSubresources
+from simulator.migrations import Migrations
 from simulator.namespaces import NamespaceController
 from simulator.node_agent import NodeAgent
 from simulator.nodes import Nodes
@@ -135,6 +136,7 @@ class _Cluster:
             Claims(made),
             VirtualMachines(made),
             VirtualMachineInstances(made),
+            Migrations(made),
         )
         pods = PodSubresources(made, made.deletes, scheduler)
         self.faults, self.journal = Faults(), Journal(made.settings.journal_kept)

@@ -144,6 +144,9 @@ class KubevirtSubresources:
         _require_running(instance)
         if has_condition(instance.obj, "Paused"):
             raise _conflict(instance, "VMI is paused")
+        acpi = ((instance.obj["spec"].get("domain") or {}).get("features") or {}).get("acpi") or {}
+        if acpi.get("enabled") is False and not has_condition(instance.obj, "AgentConnected"):
+            raise _conflict(instance, "VMI neither have the agent connected nor the ACPI feature enabled")
 
     def _reset(self, instance: Stored, dry_run: bool) -> None:
         _require_running(instance)

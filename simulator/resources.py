@@ -94,6 +94,14 @@ VIRTUAL_MACHINE_INSTANCES = Resource(
     "kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance", True, ("vmi", "vmis"), ("all",),
     verbs=VERBS, has_generation=True, custom=True,
 )  # fmt: skip
+MIGRATIONS = Resource(
+    "kubevirt.io", "v1", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", True,
+    ("vmim", "vmims"), ("all",), ("status",), VERBS, True, custom=True,
+)  # fmt: skip
+INSTANCETYPES = Resource(
+    "instancetype.kubevirt.io", "v1beta1", "virtualmachineclusterinstancetypes", "VirtualMachineClusterInstancetype",
+    False, ("vmclusterinstancetype", "vmcit"), ("all",), (), VERBS, True, custom=True,
+)  # fmt: skip
 KUBEVIRTS = Resource(
     "kubevirt.io", "v1", "kubevirts", "KubeVirt", True, ("kv", "kvs"), ("all",), ("status",), VERBS, True, custom=True
 )
@@ -101,7 +109,7 @@ KUBEVIRTS = Resource(
 RESOURCES = (
     NAMESPACES, PODS, SERVICES, SECRETS, CONFIGMAPS, SERVICE_ACCOUNTS, CLAIMS, QUOTAS, LIMIT_RANGES, EVENTS, NODES,
     DAEMON_SETS, LEASES, NETWORK_POLICIES, STORAGE_CLASSES, ACCESS_REVIEWS, VIRTUAL_MACHINES,
-    VIRTUAL_MACHINE_INSTANCES, KUBEVIRTS,
+    VIRTUAL_MACHINE_INSTANCES, MIGRATIONS, INSTANCETYPES, KUBEVIRTS,
 )  # fmt: skip
 STORED = tuple(resource for resource in RESOURCES if resource is not ACCESS_REVIEWS)
 BY_PLURAL = {(resource.group, resource.version, resource.plural): resource for resource in RESOURCES}

@@ -8,6 +8,7 @@ from simulator.nodes import is_ready
 from simulator.quantities import parse
 from simulator.quota import pod_total
 from simulator.resources import NODES, PODS
+from simulator.selectors import Requirement, Selector
 from simulator.store import Event, Stored
 from simulator.types import Json, Key
 from simulator.world import World, condition, with_conditions
@@ -127,10 +128,11 @@ class Scheduler:
         if current.obj["metadata"].get("deletionTimestamp"):
             return
         cpu, memory = _needs(current.obj["spec"])
+        repelled = self._repelled(current)
         refusals: Counter[str] = Counter()
         best: tuple[int, str] | None = None
         for name, room in self._rooms.items():
-            why = _unsuitable(room.obj, current.obj["spec"]) or room.refusal(cpu, memory)
+            why = _unsuitable(room.obj, current.obj["spec"]) or repelled.get(name) or room.refusal(cpu, memory)
             if why:
                 refusals[why] += 1
             elif best is None or (len(room.taken), name) < best:
@@ -139,6 +141,18 @@ class Scheduler:
             self.bind(current, best[1])
         else:
             self._refuse(current, refusals)
+
+    def _repelled(self, stored: Stored) -> dict[str, str]:
+        """Nodes with a Pod that this one must not be beside: required anti-affinity by labels, for each host."""
+        affinity = (stored.obj["spec"].get("affinity") or {}).get("podAntiAffinity") or {}
+        found: dict[str, str] = {}
+        for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
+            labels = (term.get("labelSelector") or {}).get("matchLabels") or {}
+            wanted = Selector(tuple(Requirement(key, "in", frozenset({value})) for key, value in labels.items()))
+            for pod in self._world.store.collections[PODS].select(stored.key[0], wanted):
+                if pod.uid != stored.uid and pod.obj["status"].get("phase") not in ("Succeeded", "Failed"):
+                    found[pod.obj["spec"].get("nodeName", "")] = "node(s) didn't match pod anti-affinity rules"
+        return found
 
     def _refuse(self, stored: Stored, refusals: Counter[str]) -> None:
         total = len(self._rooms)

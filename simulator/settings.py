@@ -45,6 +45,7 @@ class Settings:
     guest_boot_delay: float = 0.3
     guest_agent_delay: float = 0.2
     guest_stop_delay: float = 0.3
+    migration_delay: float = 0.4
     vmi_removal_delay: float = 0.1
     """A VM shows Stopped this long before its old VMI is gone."""
 

@@ -1,7 +1,8 @@
 """virt-controller and virt-handler for one running machine: its launcher Pod, its phases, its end.
 
 Told by annotations on the instance (set them in the VM's template): `simulator/crash: start` fails before running, any
-other value fails a running guest; `simulator/ignore-shutdown: "true"` makes the guest ignore ACPI until it is killed.
+other value fails a running guest; `simulator/shutdown: "true"` lets it shut itself down;
+`simulator/ignore-shutdown: "true"` makes the guest ignore ACPI until it is killed.
 Source: kubevirt pkg/virt-controller/watch/vmi and services/template.go at v1.9.0.
 """
 
@@ -24,7 +25,7 @@ FINALIZERS = (
     "foregroundDeleteVirtualMachine",
 )
 CREATED_BY = "kubevirt.io/created-by"
-CRASH, IGNORE_SHUTDOWN = "simulator/crash", "simulator/ignore-shutdown"
+CRASH, SHUTDOWN, IGNORE_SHUTDOWN = "simulator/crash", "simulator/shutdown", "simulator/ignore-shutdown"
 FINAL = ("Succeeded", "Failed")
 RETRY_DELAY = 0.5
 MANAGER = "virt-controller"
@@ -76,12 +77,14 @@ class VirtualMachineInstances:
         elif pod is None or pod.obj["status"].get("phase") in FINAL:
             self._finish(stored, "Failed")
         elif phase == "Running" and _told(stored, CRASH) not in ("", "start"):
-            self._world.later(self._world.settings.crash_after, lambda: self._crash(stored))
+            self._world.later(self._world.settings.crash_after, lambda: self._over(stored, "Failed"))
+        elif phase == "Running" and _told(stored, SHUTDOWN):
+            self._world.later(self._world.settings.crash_after, lambda: self._over(stored, "Succeeded"))
 
     def _launch(self, stored: Stored, pod: Stored | None) -> None:
         if pod is None:
             try:
-                pod = self._world.create(PODS, _launcher_pod(stored), MANAGER)
+                pod = self._world.create(PODS, launcher_pod(stored), MANAGER)
             except StatusError as error:
                 text = f"failed to create virtual machine pod: {error}"
                 refused = condition("Synchronized", "False", "FailedCreate", text)
@@ -124,7 +127,7 @@ class VirtualMachineInstances:
         pod = self._launcher(current)
         address = pod.obj["status"].get("podIP", "") if pod else ""
         guest = ((current.obj["spec"].get("domain") or {}).get("memory") or {}).get("guest", "0")
-        conditions = [condition("Ready", "True"), condition("LiveMigratable", "True")]
+        conditions = [condition("Ready", "True"), _migratable(current.obj["spec"])]
         if current.obj["spec"].get("startStrategy") == "Paused":
             conditions.append(_paused())
         self._set(
@@ -144,10 +147,10 @@ class VirtualMachineInstances:
         if current is not None and (current.obj.get("status") or {}).get("phase") == "Running":
             self._set(current, "Running", condition("AgentConnected", "True"))
 
-    def _crash(self, stored: Stored) -> None:
+    def _over(self, stored: Stored, phase: str) -> None:
         current = self._world.current(stored)
         if current is not None and (current.obj.get("status") or {}).get("phase") == "Running":
-            self._finish(current, "Failed")
+            self._finish(current, phase)
 
     def _end(self, stored: Stored, pod: Stored | None, phase: str) -> None:
         """Shut the guest down, then let the launcher go, then the instance."""
@@ -193,8 +196,15 @@ class VirtualMachineInstances:
         return self._world.set_status(current, phase=phase, **written)
 
     def _launcher(self, stored: Stored) -> Stored | None:
-        wanted = Selector((Requirement(CREATED_BY, "in", frozenset({stored.uid})),))
-        return next(iter(self._world.store.collections[PODS].select(stored.key[0], wanted)), None)
+        return launcher_of(self._world, stored)
+
+
+def launcher_of(world: World, instance: Stored) -> Stored | None:
+    """The Pod that it runs in: on its node, where it has been or is to be on another one."""
+    wanted = Selector((Requirement(CREATED_BY, "in", frozenset({instance.uid})),))
+    found = list(world.store.collections[PODS].select(instance.key[0], wanted))
+    node = (instance.obj.get("status") or {}).get("nodeName")
+    return next((pod for pod in found if node and pod.obj["spec"].get("nodeName") == node), next(iter(found), None))
 
 
 def grace_of(instance: Stored) -> int:
@@ -216,11 +226,27 @@ def _paused() -> Json:
     return condition("Paused", "True", "PausedByUser", "VMI was paused by user")
 
 
+def _migratable(spec: Json) -> Json:
+    """Every claim counts as one that only one node can write to."""
+    names = [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in spec.get("volumes") or ()
+        if volume.get("persistentVolumeClaim")
+    ]
+    if not names:
+        return condition("LiveMigratable", "True")
+    text = (
+        f"cannot migrate VMI: PVC {names[0]} is not shared, live migration requires that all PVCs must be shared "
+        "(using ReadWriteMany access mode)"
+    )
+    return condition("LiveMigratable", "False", "DisksNotLiveMigratable", text)
+
+
 def _told(stored: Stored, annotation: str) -> str:
     return str((stored.obj["metadata"].get("annotations") or {}).get(annotation, ""))
 
 
-def _launcher_pod(stored: Stored) -> Json:
+def launcher_pod(stored: Stored) -> Json:
     spec = stored.obj["spec"]
     namespace, name = stored.key
     owner = {

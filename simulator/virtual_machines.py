@@ -92,7 +92,7 @@ class VirtualMachines:
             "Always": True,
             "RerunOnFailure": start or fresh or machine.uid in self._failed,
             "Manual": start,
-            "Once": fresh,
+            "Once": True,
         }.get(strategy, False)
         if not wanted or not self._may_start(machine):
             return machine

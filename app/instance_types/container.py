@@ -97,8 +97,9 @@ class Container:
             return (_freeze(spec, observed.uid, "true"),)
         if operation is InstanceOperation.RESUME:
             return (_freeze(spec, observed.uid, None),)
-        # STOP and RESTART: a restart is the next incarnation, made as soon as this Pod is gone.
-        return self.removal(spec, observed)
+        # A restart is the next incarnation, made as soon as this Pod is gone.
+        ends = operation in (InstanceOperation.STOP, InstanceOperation.RESTART)
+        return self.removal(spec, observed) if ends else ()
 
     def update(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
         """In place where it is on a node; else it is made again, so that it is placed by its new size.

@@ -11,13 +11,27 @@ from app.models import Wanted
 from app.rules import naming, volumes
 
 GRACE_SECONDS = 60
+RERUN = "cmp.io/rerun"
 
 _IDLE = (Wanted.STOPPED, Wanted.ABSENT)
 _PULL = {"always": "Always", "if-not-present": "IfNotPresent", "never": "Never"}
 
 
 def run_strategy(spec: InstanceSpec) -> str:
-    return "Halted" if spec.wanted in _IDLE else "Always"
+    """`Once` leaves a guest that ended as it is, to be seen by whoever looks late. KubeVirt's own RerunOnFailure clears
+    it away, and looks then like one that was not started yet.
+    """
+    if spec.wanted in _IDLE:
+        return "Halted"
+    return "Always" if keeps_running(spec) else "Once"
+
+
+def keeps_running(spec: InstanceSpec) -> bool:
+    return bool(spec.settings.get("run_strategy", "always") == "always")
+
+
+def rerun(spec: InstanceSpec) -> dict[str, str]:
+    return {RERUN: "on-failure"} if spec.settings.get("run_strategy") == "rerun-on-failure" else {}
 
 
 def machine_spec(spec: InstanceSpec) -> dict[str, Any]:

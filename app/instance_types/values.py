@@ -25,6 +25,9 @@ FROZEN = "cmp.io/frozen"
 # Why it can be suspended nowhere.
 UNSUSPENDABLE = "cmp.io/unsuspendable"
 
+# The Pod that a machine is to move to, beside the one that it runs in.
+TARGET = "MigrationTarget"
+
 Object = Mapping[str, Any]
 
 
@@ -43,7 +46,7 @@ class InstanceSpec:
     """One instance as it is wished. `cpu` in millicores, `memory` in MiB; `settings` as its type's schema stores them.
 
     `grace`: seconds it may take to end, where somebody said so. `revision` counts changes of image and settings.
-    `agents`: wherever it is put, there is a node agent.
+    `agents`: wherever it is put, there is a node agent. `migration`: the id of the operation that wishes it elsewhere.
     """
 
     cluster: ClusterRef
@@ -59,6 +62,21 @@ class InstanceSpec:
     revision: int = 1
     grace: int | None = None
     agents: bool = False
+    migration: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A move to another node, under way or over. `name`: the id of the operation that asked for it. `waiting`: for a
+    place to move to. `reason` and `message`: what holds it back, or ended it.
+    """
+
+    name: str
+    uid: str
+    state: Literal["waiting", "moving", "succeeded", "failed"]
+    reason: Reason | None = None
+    message: str | None = None
+    deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +86,18 @@ class Observed:
     `incarnation` is the one that runs, or would run next where nothing does; None means not known yet: wait.
     `suspend` is how it could be suspended (freeze, vm-pause), or None. `deleting`: on its way out, do not touch.
     `lost`: the object is dead for good and must be replaced. `ended`: it came to its own end, as its settings let it,
-    and is not run again unless somebody wishes so. `grace`: seconds that its end may take, where that is known.
-    `revision` is what runs, `told` what its object asks for. `cpu` and `memory`: the size that its object asks for;
-    `pending_size`: why what runs does not have it yet. `restart_required`: only a restart will bring it about.
+    and is not run again unless somebody wishes so. `rerun`: it failed, and is to be run again. `run_uid`: of what runs
+    it, where that is an object of its own. `grace`: seconds that its end may take, where that is known. `revision` is
+    what runs, `told` what its object asks for. `cpu` and `memory`: the size that its object asks for; `pending_size`:
+    why what runs does not have it yet. `restart_required`: only a restart will bring it about. `unmigratable`: why it
+    cannot move to another node while it runs.
     """
 
     status: InstanceStatus
     reason: Reason | None = None
     message: str | None = None
     uid: str | None = None
+    run_uid: str | None = None
     incarnation: int | None = None
     node: str | None = None
     ip: str | None = None
@@ -85,6 +106,7 @@ class Observed:
     deleting: bool = False
     lost: bool = False
     ended: Literal["completed", "failed"] | None = None
+    rerun: bool = False
     revision: int | None = None
     told: int | None = None
     grace: int | None = None
@@ -93,6 +115,8 @@ class Observed:
     pending_size: str | None = None
     restart_required: bool = False
     migratable: bool = False
+    unmigratable: str | None = None
+    migration: Migration | None = None
     guest: Mapping[str, Any] | None = None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.instance_types import doors, machine_manifest, objects, reading
+from app.instance_types import doors, machine_manifest, migration, objects, reading
 from app.instance_types.values import (
     ClusterRef,
     Door,
@@ -43,15 +43,18 @@ class VirtualMachine:
         ),
         RUNNING_KIND: (
             "spec.terminationGracePeriodSeconds", "spec.domain.resources", "spec.domain.memory", "status.phase",
-            "status.nodeName", "status.interfaces", "status.conditions", "status.guestOSInfo",
+            "status.nodeName", "status.interfaces", "status.conditions", "status.guestOSInfo", "status.migrationState",
         ),
-        LAUNCHER_KIND: ("status.phase", "status.containerStatuses", "status.initContainerStatuses"),
+        LAUNCHER_KIND: (
+            "status.phase", "status.containerStatuses", "status.initContainerStatuses", "status.conditions",
+        ),
+        migration.KIND: migration.FIELDS,
     }  # fmt: skip
     kept_when_stopped = True
     reached: tuple[str, ...] = (KIND, RUNNING_KIND, LAUNCHER_KIND)
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
-        labels, annotations = instance_labels(spec), instance_annotations(spec)
+        labels, annotations = instance_labels(spec), instance_annotations(spec) | machine_manifest.rerun(spec)
         settings = spec.settings
         named = {kind: {"name": settings[kind]} for kind in ("instancetype", "preference") if settings.get(kind)}
         imported = machine_manifest.data_volume_templates(spec)
@@ -101,7 +104,8 @@ class VirtualMachine:
         self, operation: InstanceOperation, spec: InstanceSpec, observed: Observed | None
     ) -> Sequence[KubeCall]:
         if operation is InstanceOperation.START:
-            return (self._apply(spec, Wanted.RUNNING),)
+            ended = observed is not None and observed.ended is not None
+            return (self._apply(spec, Wanted.RUNNING), *(_end_run(spec, observed) if ended else ()))
         if operation is InstanceOperation.STOP:
             if observed is not None and observed.reason is Reason.TERMINATION_STUCK:
                 return (_end_within(spec, 0),)
@@ -111,8 +115,13 @@ class VirtualMachine:
             return (_pause(spec),)
         if operation is InstanceOperation.RESUME:
             return (_unpause(spec),)
+        if operation is InstanceOperation.REBOOT:
+            return (KubeCall("put", RUNNING_KIND, spec.name, "softreboot", repeatable=False),)
+        if operation is InstanceOperation.MIGRATE:
+            return migration.begin(spec, observed)
         # The new incarnation must stand in the template before the next run is made of it.
-        return (self._apply(spec, Wanted.RUNNING), _restart(spec))
+        kept = machine_manifest.keeps_running(spec)
+        return (self._apply(spec, Wanted.RUNNING), *((_restart(spec),) if kept else _end_run(spec, observed)))
 
     def update(self, spec: InstanceSpec, observed: Observed) -> Sequence[KubeCall]:
         """Its template; KubeVirt changes what runs where it can, and says where that takes a restart."""
@@ -153,6 +162,12 @@ def _end_within(spec: InstanceSpec, seconds: int) -> KubeCall:
     return KubeCall("put", KIND, spec.name, "stop", body, already=already, missing_ok=True)
 
 
+def _end_run(spec: InstanceSpec, observed: Observed | None) -> tuple[KubeCall, ...]:
+    """`Once` knows no restart, but starts whatever has no run."""
+    uid = observed.run_uid if observed is not None else None
+    return (KubeCall("delete", RUNNING_KIND, spec.name, uid=uid, missing_ok=True),)
+
+
 def _restart(spec: InstanceSpec) -> KubeCall:
     """Where nothing runs there is nothing to restart: the template says what comes next. KubeVirt knows no other grace
     than the machine's own, or none.
@@ -172,18 +187,20 @@ class _Reading:
     """One look at a VM, its VMI and its launcher: the questions in the order in which the first yes decides."""
 
     def __init__(self, objects: Mapping[str, Object], around: Surroundings) -> None:
+        self.objects = objects
         self.vm = objects.get(KIND)
         self.vmi = objects.get(RUNNING_KIND)
         self.launcher = objects.get(LAUNCHER_KIND)
         self.around = around
         self.printable: str = reading.status(self.vm).get("printableStatus") or "Stopped"
-        self.halted = reading.spec(self.vm).get("runStrategy") == "Halted"
+        strategy = reading.spec(self.vm).get("runStrategy")
+        self.halted, self.once = strategy == "Halted", strategy == "Once"
         self.created = reading.status(self.vm).get("created") is True
         self.phase: str = reading.status(self.vmi).get("phase") or self._phase_by_hearsay()
         self.node: str | None = reading.status(self.vmi).get("nodeName")
 
     def observed(self) -> Observed:
-        return self._leaving() or self._idle() or self._refused() or self._running() or self._waiting()
+        return self._leaving() or self._idle() or self._ended() or self._refused() or self._running() or self._waiting()
 
     def _leaving(self) -> Observed | None:
         if self.vm is None or reading.deleting(self.vm):
@@ -203,6 +220,21 @@ class _Reading:
 
     def _idle(self) -> Observed | None:
         return self._is(InstanceStatus.STOPPED) if self.halted else None
+
+    def _ended(self) -> Observed | None:
+        if not self.once or self.phase not in ("Succeeded", "Failed"):
+            return None
+        if self.phase == "Succeeded":
+            seen = self._is(InstanceStatus.STOPPED, Reason.COMPLETED, "the guest shut itself down")
+            return replace(seen, ended="completed")
+        said = self._failures() or "the guest ended: Failed"
+        if reading.annotation(self.vmi, machine_manifest.RERUN) is None:
+            return replace(self._is(InstanceStatus.STARTING, Reason.EXITED, said), ended="failed")
+        failure = reading.status(self.vm).get("startFailure") or {}
+        due = reading.moment(failure.get("retryAfterTimestamp"))
+        waits = due is not None and due > self.around.now
+        reason = Reason.CRASH_LOOP if self._failure_count() > 1 else Reason.EXITED
+        return replace(self._is(InstanceStatus.STARTING, reason, said), rerun=not waits)
 
     def _refused(self) -> Observed | None:
         """The launcher Pod was refused: KubeVirt shows `Starting` for ever and says why in a condition only."""
@@ -257,6 +289,7 @@ class _Reading:
             reason=reason,
             message=message,
             uid=reading.metadata(self.vm).get("uid"),
+            run_uid=reading.metadata(self.vmi).get("uid"),
             incarnation=self._incarnation(),
             revision=reading.revision(self.vmi if self.vmi is not None else self.vm),
             told=reading.revision(self.vm),
@@ -265,6 +298,9 @@ class _Reading:
             pending_size=self._pending_size(asked),
             grace=reading.spec(self.vmi).get("terminationGracePeriodSeconds"),
             restart_required=self._condition("RestartRequired").get("status") == "True",
+            migratable=self._condition("LiveMigratable").get("status") == "True",
+            unmigratable=self._unmigratable(),
+            migration=migration.read(self.objects),
             guest=self._guest(),
             node=self.node,
             ip=self._ip(),
@@ -281,6 +317,10 @@ class _Reading:
     def _pending_size(self, asked: tuple[int, int] | None) -> str | None:
         runs = _size(reading.spec(self.vmi))
         return "it waits for its next start" if runs is not None and runs != asked else None
+
+    def _unmigratable(self) -> str | None:
+        said = self._condition("LiveMigratable")
+        return reading.words(said.get("message") or said.get("reason")) if said.get("status") == "False" else None
 
     def _guest(self) -> dict[str, Any] | None:
         """What its agent tells, where it has one."""

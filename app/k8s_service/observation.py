@@ -11,6 +11,7 @@ from app.instance_types.values import (
     INSTALLATION,
     INSTANCE,
     INSTANCE_TYPE,
+    TARGET,
     ClusterRef,
     InstanceDriver,
     Observed,
@@ -20,6 +21,7 @@ from app.kube.cache import Cache
 from app.models import InstanceType
 
 LAUNCHER = ("kubevirt.io", "virt-launcher")
+MOVES_FOR = "kubevirt.io/migrationJobUID"
 AGENT_FRESH = timedelta(seconds=40)
 AGENT_NAMESPACE = "cmp-system"
 AGENT_PREFIX = "cmp-node-agent-"
@@ -94,9 +96,10 @@ def observe(
                 strangers.append(_owned(kind, obj))
             continue
         group = groups.setdefault(instance_id, _Group(driver))
-        held = group.objects.get(kind)
+        place = TARGET if not main and MOVES_FOR in labels else kind
+        held = group.objects.get(place)
         if held is None or _age(held) < _age(obj):
-            group.objects[kind] = obj
+            group.objects[place] = obj
     return ClusterObservation(
         namespace=_namespace(cluster, caches["Namespace"]),
         instances={key: group.driver.status_of(group.objects, around) for key, group in groups.items() if _some(group)},
@@ -187,8 +190,8 @@ def _expected(
 
 
 def _some(group: _Group) -> bool:
-    """A launcher by itself is not an instance: it goes with the VMI that it belonged to."""
-    return any(kind != "Pod" or kind == group.driver.kind for kind in group.objects)
+    """A launcher or a migration by itself is not an instance: it goes with the VMI that it belonged to."""
+    return any(kind == group.driver.kind or kind in group.driver.reached[1:-1] for kind in group.objects)
 
 
 def _owned(kind: str, obj: Object) -> OwnedObject:

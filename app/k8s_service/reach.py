@@ -99,21 +99,25 @@ class KubernetesReach:
         return door
 
     async def _look(self, target: Target) -> Mapping[str, Object]:
-        """The instance's objects by kind, the newest of each: those that are labelled as its own, of nobody else."""
+        """The instance's objects by kind, the newest of each or the one on its node: those that are labelled as its
+        own, of nobody else.
+        """
         proof = {INSTALLATION: self._installation_id, CLUSTER: target.cluster_id, INSTANCE: target.instance_id}
         params = {"labelSelector": ",".join(f"{key}={value}" for key, value in proof.items())}
         driver = INSTANCE_TYPES[target.instance_type]
         found: dict[str, Object] = {}
+        node: object = None
         for kind in driver.reached:
             async with _our_words():
                 page = await self._client.page(KINDS[kind], target.namespace, params)
             for obj in page.get("items") or ():
                 if kind == driver.reached[0] and obj["metadata"]["name"] != target.name:
                     continue
-                if kind not in found or _made(found[kind]) < _made(obj):
+                if kind not in found or _rank(found[kind], node) < _rank(obj, node):
                     found[kind] = obj
             if not found:
                 return {}
+            node = reading.status(found.get(kind)).get("nodeName") or node
         return found
 
 
@@ -138,8 +142,10 @@ def _around() -> Surroundings:
     return Surroundings(datetime.now(UTC), node_ready=lambda _name: None, has_agent=lambda _name: True)
 
 
-def _made(obj: Object) -> str:
-    return str(reading.metadata(obj).get("creationTimestamp") or "")
+def _rank(obj: Object, node: object) -> tuple[bool, str]:
+    """A machine that moves, or has moved, has a Pod on two nodes."""
+    here = reading.spec(obj).get("nodeName") == node
+    return here, str(reading.metadata(obj).get("creationTimestamp") or "")
 
 
 class Log:

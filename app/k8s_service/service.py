@@ -34,7 +34,7 @@ from app.kube.cache import Cache, Timing
 from app.kube.client import KubeClient, Limits, Observer
 from app.kube.credentials import KubeTarget
 from app.kube.errors import Refusal
-from app.kube.kinds import CLAIM, KINDS, LEASE, NAMESPACE, NODE, POD
+from app.kube.kinds import CLAIM, KINDS, LEASE, MIGRATION, NAMESPACE, NODE, POD
 from app.models import InstanceOperation, InstanceType
 
 INSTANCE_TYPES: dict[InstanceType, InstanceDriver] = {
@@ -125,7 +125,7 @@ class KubernetesService:
     def has(self, instance_type: InstanceType) -> str | None:
         """None where it can be had, else why not."""
         driver = INSTANCE_TYPES[instance_type]
-        caches = [self._caches[kind] for kind in driver.watches]
+        caches = [self._caches[kind] for kind in driver.reached]
         if not all(cache.synced for cache in caches):
             return "Kubernetes has not been read yet"
         if any(cache.absent is not None for cache in caches):
@@ -197,6 +197,7 @@ class KubernetesService:
 
     async def apply(self, spec: InstanceSpec) -> None:
         """Makes its object, or brings it to the wish where the kind allows that. An object of ours is never doubled."""
+        await self._writer.require_size(spec)
         await self._writer.claim(spec)
         driver = INSTANCE_TYPES[spec.instance_type]
         spec = self._placed(spec)
@@ -226,6 +227,12 @@ class KubernetesService:
 
     async def delete(self, spec: InstanceSpec, observed: Observed) -> None:
         await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].removal(spec, observed))
+
+    async def abandon(self, spec: InstanceSpec, observed: Observed) -> None:
+        """Its migration ends: one under way is broken off, and the guest stays where it is."""
+        if observed.migration is not None:
+            move = observed.migration
+            await self._writer.delete(MIGRATION.name, spec.cluster.namespace, move.name, move.uid)
 
     async def delete_namespace(self, cluster: ClusterRef, uid: str) -> None:
         await self._writer.delete(NAMESPACE.name, None, cluster.namespace, uid)

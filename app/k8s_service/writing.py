@@ -11,9 +11,9 @@ from app.k8s_service.errors import ForeignObject, Raced, Refused, account_missin
 from app.kube.cache import Cache
 from app.kube.client import KubeClient
 from app.kube.errors import KubeError, Refusal
-from app.kube.kinds import CLAIM, KINDS, Kind
+from app.kube.kinds import CLAIM, INSTANCETYPE, KINDS, Kind
 from app.models import Reason
-from app.rules import volumes
+from app.rules import units, volumes
 
 _ACCOUNT_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)
 
@@ -31,6 +31,20 @@ class Writer:
         for wanted in volumes.claims(spec.settings):
             body = objects.claim(spec, wanted)
             await self._create(spec, KubeCall("create", CLAIM.name, body["metadata"]["name"], body=body))
+
+    async def require_size(self, spec: InstanceSpec) -> None:
+        """A size by KubeVirt's name is the one that is charged. Raises Refused, saying both."""
+        name = spec.settings.get("instancetype")
+        if not name:
+            return
+        async with said_our_way():
+            found = await self.live(INSTANCETYPE.name, None, name)
+        if found is None:
+            raise Refused(Reason.CONFIGURATION, f"Kubernetes has no VirtualMachineClusterInstancetype {name}")
+        cpu, memory = (str(found["spec"][dimension]["guest"]) for dimension in ("cpu", "memory"))
+        if (units.measured(cpu) * 1000, units.measured(memory)) != (spec.cpu, spec.memory * 2**20):
+            said = f"{cpu} CPUs and {memory} of memory, its flavour {units.cores(spec.cpu)} and {spec.memory}Mi"
+            raise Refused(Reason.CONFIGURATION, f"the VirtualMachineClusterInstancetype {name} has {said}")
 
     async def share(self, kind: Kind, body: Mapping[str, Any]) -> None:
         """Not by force: what somebody else wrote under that name stays theirs."""

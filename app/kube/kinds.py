@@ -59,8 +59,28 @@ VIRTUAL_MACHINE_INSTANCE = Kind(
     "virtualmachineinstances",
     subresource_group="subresources.kubevirt.io",
 )
+MIGRATION = Kind("VirtualMachineInstanceMigration", "kubevirt.io", "v1", "virtualmachineinstancemigrations")
+INSTANCETYPE = Kind(
+    "VirtualMachineClusterInstancetype",
+    "instancetype.kubevirt.io",
+    "v1beta1",
+    "virtualmachineclusterinstancetypes",
+    namespaced=False,
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (NAMESPACE, NODE, POD, LEASE, SECRET, SERVICE, CLAIM, VIRTUAL_MACHINE, VIRTUAL_MACHINE_INSTANCE)
+    for kind in (
+        NAMESPACE,
+        NODE,
+        POD,
+        LEASE,
+        SECRET,
+        SERVICE,
+        CLAIM,
+        VIRTUAL_MACHINE,
+        VIRTUAL_MACHINE_INSTANCE,
+        MIGRATION,
+        INSTANCETYPE,
+    )
 }

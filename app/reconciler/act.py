@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import Unavailable
+from app.errors import CmpError, Unavailable
 from app.k8s_service import (
     ClusterRef,
     ForeignObject,
@@ -41,6 +41,8 @@ _OPERATIONS = {
     Verb.SUSPEND: InstanceOperation.SUSPEND,
     Verb.RESUME: InstanceOperation.RESUME,
     Verb.RESTART: InstanceOperation.RESTART,
+    Verb.REBOOT: InstanceOperation.REBOOT,
+    Verb.MIGRATE: InstanceOperation.MIGRATE,
 }
 
 
@@ -55,6 +57,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._done: dict[uuid.UUID, dict[uuid.UUID, tuple[Verb, Observed | None, float]]] = {}
+        self._asked: dict[uuid.UUID, set[uuid.UUID]] = {}
 
     def note(self, cluster_id: uuid.UUID, step: Step, seen: Observed | None) -> None:
         if cluster_id not in self._done:
@@ -72,6 +75,16 @@ class Recent:
             self._done[cluster_id] = kept
         return {id: verb for id, (verb, _, _) in kept.items()}
 
+    def note_asked(self, cluster_id: uuid.UUID, operation_id: uuid.UUID) -> None:
+        self._asked.setdefault(cluster_id, set()).add(operation_id)
+
+    def asked(self, cluster_id: uuid.UUID, still_open: set[uuid.UUID]) -> frozenset[uuid.UUID]:
+        """Operations whose errand was run by this process, for as long as they are not written to have ended."""
+        kept = self._asked.pop(cluster_id, set()) & still_open
+        if kept:
+            self._asked[cluster_id] = kept
+        return frozenset(kept)
+
     def _forget_the_stale(self) -> None:
         """Of clusters that another worker visits by now, or nobody any more; the longest known first."""
         since = time.monotonic() - _SHOWS_WITHIN
@@ -84,6 +97,7 @@ class Recent:
 class _Progress:
     refused: dict[uuid.UUID, Trouble] = field(default_factory=dict)
     unchanged: dict[uuid.UUID, Trouble] = field(default_factory=dict)
+    declined: dict[uuid.UUID, Trouble] = field(default_factory=dict)
     gone: set[uuid.UUID] = field(default_factory=set)
     blocked: Trouble | None = None
     unavailable: Unavailable | None = None
@@ -96,6 +110,7 @@ class _Progress:
             blocked=self.blocked,
             refused=self.refused,
             unchanged=self.unchanged,
+            declined=self.declined,
             unavailable=self.unavailable.message if self.unavailable is not None else None,
             retry_after=self.unavailable.details.get("retry_after") if self.unavailable is not None else None,
             raced=self.raced,
@@ -184,7 +199,23 @@ class Actor:
             if time.monotonic() > self._until:
                 self._progress.unfinished = True
                 return
-            await self._try(step)
+            await (self._try(step) if step.operation_id is None else self._run_errand(step, step.operation_id))
+
+    async def _run_errand(self, step: Step, operation_id: uuid.UUID) -> None:
+        """Trouble with it is the operation's, not the instance's. Whether a reboot that was not answered was carried
+        out is not known: it is not sent again.
+        """
+        spec, seen = self._specs[step.instance_id], self._seen.get(step.instance_id)
+        try:
+            await self._service.operate(_OPERATIONS[step.verb], spec, seen)
+        except CmpError as error:
+            if isinstance(error, Unavailable) and step.verb is Verb.MIGRATE:
+                self._progress.unavailable = error
+                return
+            reason = Reason.KUBERNETES_UNAVAILABLE if isinstance(error, Unavailable) else Reason.REJECTED
+            self._progress.declined[operation_id] = Trouble(getattr(error, "reason", reason), error.message)
+        else:
+            self._recent.note_asked(self._cluster_id, operation_id)
 
     async def _try(self, step: Step) -> None:
         try:
@@ -213,6 +244,10 @@ class Actor:
         elif step.verb is Verb.DELETE:
             assert seen is not None
             await self._service.delete(spec, seen)
+        elif step.verb is Verb.ABANDON:
+            assert seen is not None
+            await self._service.abandon(spec, seen)
+            return
         else:
             await self._service.operate(_OPERATIONS[step.verb], spec, seen)
         self._recent.note(self._cluster_id, step, seen)

@@ -28,7 +28,7 @@ from app.k8s_service import (
     OwnedObject,
     Refused,
 )
-from app.models import Instance, InstanceStatus, InstanceType, Reason, Wanted
+from app.models import Instance, InstanceStatus, InstanceType, OperationKind, Reason, Wanted
 from app.reconciler.act import Actor, LeaseLost, Recent
 from app.reconciler.decide import NamespaceStep, Outcome, Picture, Verb, Verdict, judge, plan, unreachable
 from app.reconciler.settle import finish_deletion, settle
@@ -173,7 +173,7 @@ class Visitor:
             await self._finish(lease, loaded)
             return None
         unseen = self._recent.unseen(lease.cluster_id, seen) | await self._still_there(picture, ref)
-        after = replace(picture, unseen=unseen)
+        after = replace(picture, unseen=unseen, asked=self._asked(loaded))
         return await self._settle(lease, loaded, judge(after, outcome, datetime.now(UTC)), outcome)
 
     def _look(self, lease: Lease, loaded: Loaded, ref: ClusterRef) -> tuple[Picture, list[OwnedObject]]:
@@ -191,10 +191,14 @@ class Visitor:
             kept_when_stopped=INSTANCE_TYPES[instance_type].kept_when_stopped,
             unavailable=self._service.has(instance_type),
             unseen=self._recent.unseen(lease.cluster_id, seen),
+            asked=self._asked(loaded),
             strangers=len(strangers),
             rested=lease.late > _RESTED_SECONDS or loaded.cluster.reason == "kubernetes_unavailable",
         )
         return picture, strangers
+
+    def _asked(self, loaded: Loaded) -> frozenset[uuid.UUID]:
+        return self._recent.asked(loaded.cluster.id, {op.id for op in loaded.operations})
 
     def _opened(self, loaded: Loaded) -> dict[str, Any]:
         """Its secrets, in plain text, for the moment in which they are given to Kubernetes. Raises Refused."""
@@ -340,6 +344,9 @@ def _type(loaded: Loaded) -> InstanceType:
 
 def _spec(ref: ClusterRef, loaded: Loaded, instance: Instance) -> InstanceSpec:
     cluster = loaded.cluster
+    moves = (
+        op.id for op in loaded.operations if op.instance_id == instance.id and op.kind == OperationKind.INSTANCE_MIGRATE
+    )
     return InstanceSpec(
         cluster=ref,
         instance_type=_type(loaded),
@@ -353,6 +360,7 @@ def _spec(ref: ClusterRef, loaded: Loaded, instance: Instance) -> InstanceSpec:
         settings=cluster.spec,
         revision=cluster.revision,
         grace=instance.grace,
+        migration=next(map(str, moves), None),
     )
 
 

@@ -81,7 +81,7 @@ async def get(request: Request, state: CurrentState, viewer: CurrentViewer, inst
 @router.post(
     "/{instance}/operate",
     response_model=schemas.OperateResult,
-    summary="Start, stop, suspend, resume, restart or replace an instance",
+    summary="Start, stop, suspend, resume, restart, reboot, migrate or replace an instance",
     description="`replace` makes it anew under its name, its disks included: what they held is gone. 409 names what is "
     "possible when this is not. `wait` waits for the operation to finish.",
 )

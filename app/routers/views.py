@@ -108,12 +108,17 @@ def _settings(row: Cluster) -> dict[str, Any]:
 
 
 def instance(row: Instance) -> dict[str, Any]:
+    instance_type = naming.instance_type_of(row.k8s_resource)
+    reboot = instance_type is InstanceType.VM
     return {
         **{name: getattr(row, name) for name in _INSTANCE},
-        "allowed_operations": lifecycle.allowed_operations(row.status, row.suspend),
+        "allowed_operations": lifecycle.allowed_operations(
+            row.status, row.suspend, reboot=reboot, migrate=row.migratable
+        ),
         "capabilities": {
             "suspend": row.suspend,
-            **reach.open_now(naming.instance_type_of(row.k8s_resource), row.status),
+            "migrate": row.migratable,
+            **reach.open_now(instance_type, row.status),
         },
         "cpu": units.cores(row.cpu),
     }

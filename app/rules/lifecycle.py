@@ -8,7 +8,8 @@ _ALLOWED: dict[InstanceStatus, tuple[InstanceOperation, ...]] = {
     InstanceStatus.PENDING: (InstanceOperation.STOP, InstanceOperation.REPLACE),
     InstanceStatus.STARTING: (InstanceOperation.STOP, InstanceOperation.RESTART, InstanceOperation.REPLACE),
     InstanceStatus.RUNNING: (
-        InstanceOperation.STOP, InstanceOperation.SUSPEND, InstanceOperation.RESTART, InstanceOperation.REPLACE,
+        InstanceOperation.STOP, InstanceOperation.SUSPEND, InstanceOperation.RESTART, InstanceOperation.REBOOT,
+        InstanceOperation.MIGRATE, InstanceOperation.REPLACE,
     ),
     InstanceStatus.STOPPING: (InstanceOperation.START,),
     InstanceStatus.STOPPED: (InstanceOperation.START, InstanceOperation.REPLACE),
@@ -38,6 +39,9 @@ TRANSITIONS: dict[InstanceOperation, Transition] = {
     InstanceOperation.REPLACE: Transition(Wanted.RUNNING, InstanceStatus.STARTING),
 }
 
+# Asked once of what runs, and done by whoever finds the open operation: nothing is wished differently afterwards.
+ERRANDS = frozenset({InstanceOperation.REBOOT, InstanceOperation.MIGRATE})
+
 SETTLED: dict[Wanted, InstanceStatus] = {
     Wanted.RUNNING: InstanceStatus.RUNNING,
     Wanted.STOPPED: InstanceStatus.STOPPED,
@@ -45,10 +49,18 @@ SETTLED: dict[Wanted, InstanceStatus] = {
 }
 
 
-def allowed_operations(status: str, suspend: str | None) -> list[InstanceOperation]:
-    """In the order a person would look for them. `suspend` is the instance's capability; none means it cannot be."""
-    possible = _ALLOWED[InstanceStatus(status)]
-    return [o for o in possible if o is not InstanceOperation.SUSPEND or suspend is not None]
+def allowed_operations(
+    status: str, suspend: str | None, *, reboot: bool = False, migrate: bool = False
+) -> list[InstanceOperation]:
+    """In the order a person would look for them. The rest are the instance's capabilities: how it could be suspended,
+    if at all; whether there is a system in it to reboot; whether it could move to another node.
+    """
+    can = {
+        InstanceOperation.SUSPEND: suspend is not None,
+        InstanceOperation.REBOOT: reboot,
+        InstanceOperation.MIGRATE: migrate,
+    }
+    return [operation for operation in _ALLOWED[InstanceStatus(status)] if can.get(operation, True)]
 
 
 def as_wished(wanted: str, status: str) -> bool:

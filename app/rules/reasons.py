@@ -47,6 +47,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.SUSPEND_UNSUPPORTED: Explanation(
         "It cannot be suspended where it runs", "stop it instead, or have the node agent installed", 60
     ),
+    Reason.MIGRATION_FAILED: Explanation(
+        "It could not be moved to another node", "nothing: it runs on where it was; try again later", 0
+    ),
     Reason.FOREIGN_OBJECT: Explanation(
         "Something that CMP did not make has its name", "ask an administrator to remove or rename it", 60
     ),

@@ -55,7 +55,7 @@ INSTANCE: dict[str, Any] = {
     "restart_required": False,
     "guest": None,
     "allowed_operations": ["stop", "suspend", "restart"],
-    "capabilities": {"suspend": "freeze", "logs": True, "exec": True, "port_forward": True}
+    "capabilities": {"suspend": "freeze", "migrate": False, "logs": True, "exec": True, "port_forward": True}
     | {"console": False, "vnc": False},
     "created_at": "2026-11-23T07:14:08.946424Z",
     "updated_at": "2026-11-23T07:14:09.413132Z",
@@ -64,6 +64,7 @@ INSTANCE: dict[str, Any] = {
 
 class Capabilities(Out):
     suspend: str | None = Field(description="How it would be suspended: freeze, vm-pause, or not at all.")
+    migrate: bool = Field(description="Whether it could move to another node while it runs.")
     logs: bool = Field(description="Whether its log can be read now.")
     exec: bool = Field(description="Whether a command can be run in it now.")
     port_forward: bool = Field(description="Whether its ports can be reached now.")

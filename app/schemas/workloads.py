@@ -269,6 +269,11 @@ class _VmSettings(In):
         default_factory=list, description="Public keys, given to the guest by cloud-init."
     )
     preference: Name | None = Field(None, description="A VirtualMachineClusterPreference.")
+    run_strategy: Literal["always", "rerun-on-failure", "once"] = Field(
+        "always",
+        description="What becomes of a guest that ended by itself. `always`: it is started again. `rerun-on-failure`: "
+        "only if it failed. `once`: never. One that shut itself down is then stopped, with the reason `completed`.",
+    )
     ports: Annotated[list[PortSettings], Field(max_length=64)] = Field(default_factory=list)
     pull_policy: Pull | None = None
 

@@ -213,6 +213,7 @@ def new_instance(cluster: Cluster, ordinal: int, now: datetime) -> Instance:
         restart_required=False,
         suspend=None,
         migratable=False,
+        unmigratable=None,
         guest=None,
         node=None,
         ip=None,

@@ -55,7 +55,8 @@ async def place_of(session: Session, viewer: Viewer, key: uuid.UUID | str) -> tu
 async def hold(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str], operation: InstanceOperation) -> None:
     """Every lock that operating on these will need: accounts before clusters, each in the order of ids."""
     found = await instances.clusters_of(session, viewer, keys)
-    if lifecycle.TRANSITIONS[operation].wanted is Wanted.RUNNING:
+    wish = lifecycle.TRANSITIONS.get(operation)
+    if wish is not None and wish.wanted is Wanted.RUNNING:
         await ledger.lock_accounts(session, {owner_id for _, owner_id in found})
     await instances.lock_clusters(session, [cluster_id for cluster_id, _ in found])
 
@@ -73,6 +74,8 @@ async def operate(
     Raises NotFound, WrongState (naming what is possible), QuotaExceeded (a start that must charge compute again).
     """
     auth.require(viewer, Permission.INSTANCES_OPERATE)
+    if operation in lifecycle.ERRANDS:
+        return await _send(session, viewer, key, operation, request_id)
     instance, cluster = await load(session, viewer, key)
     transition = lifecycle.TRANSITIONS[operation]
     if transition.wanted is Wanted.RUNNING:
@@ -100,6 +103,26 @@ async def operate(
         incarnation=instance.incarnation if operation in _ANEW else None,
     )
     await supersede(session, viewer, cluster, row)
+    await _begin(session, viewer, cluster, instance, row)
+    return instance, row
+
+
+async def _send(
+    session: Session, viewer: Viewer, key: uuid.UUID | str, operation: InstanceOperation, request_id: str
+) -> tuple[Instance, Operation]:
+    """On an errand, one at a time: nothing is wished differently, so the operation is all there is of it."""
+    instance, cluster = await load(session, viewer, key, lock=True)
+    _check(instance, cluster, operation, None)
+    for open_ in await operations.open_for_cluster(session, cluster.id):
+        if open_.instance_id == instance.id:
+            raise WrongState(f"{open_.kind} {open_.id} is under way on it. Wait until that has ended.")
+    kind = OperationKind(f"instance.{operation}")
+    row = operations.new(viewer, kind, cluster, id=uuids.uuid7(), request_id=request_id, instance=instance)
+    await _begin(session, viewer, cluster, instance, row)
+    return instance, row
+
+
+async def _begin(session: Session, viewer: Viewer, cluster: Cluster, instance: Instance, row: Operation) -> None:
     session.add(row)
     await clusters.due_now(session, cluster.id)
     await events.add(
@@ -111,15 +134,15 @@ async def operate(
         operation_id=row.id,
         status=instance.status,
         message=row.kind,
-        request_id=request_id,
+        request_id=row.request_id,
     )
-    return instance, row
 
 
 def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation, grace: int | None) -> None:
     deleting = cluster.phase == ClusterPhase.DELETING or instance.wanted == Wanted.ABSENT
     status = InstanceStatus.DELETING if deleting else InstanceStatus(instance.status)
-    allowed = lifecycle.allowed_operations(status, instance.suspend)
+    vm = cluster.instance_type == InstanceType.VM
+    allowed = lifecycle.allowed_operations(status, instance.suspend, reboot=vm, migrate=instance.migratable)
     hurried = operation is InstanceOperation.STOP and grace is not None and status is InstanceStatus.STOPPING
     if operation in allowed or hurried:
         return
@@ -127,14 +150,25 @@ def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation, g
     why = f"It is {status}; possible now: {possible}."
     if operation is InstanceOperation.SUSPEND and status is InstanceStatus.RUNNING:
         why = f"{_unsuspendable(cluster)} Stop it instead. Possible now: {possible}."
+    if operation is InstanceOperation.REBOOT and not vm:
+        why = f"A container has no system to reboot; restart it. Possible now: {possible}."
+    if operation is InstanceOperation.MIGRATE and (not vm or status is InstanceStatus.RUNNING):
+        why = f"{_unmigratable(instance, cluster)} Possible now: {possible}."
     raise WrongState(
         why,
         details={
             "current_status": status,
             "allowed_operations": list(allowed),
-            "capabilities": {"suspend": instance.suspend},
+            "capabilities": {"suspend": instance.suspend, "migrate": instance.migratable},
         },
     )
+
+
+def _unmigratable(instance: Instance, cluster: Cluster) -> str:
+    if cluster.instance_type != InstanceType.VM:
+        return "A container does not move to another node while it runs."
+    said = instance.unmigratable or "nothing of it yet"
+    return f"It cannot move to another node while it runs. KubeVirt says: {said.rstrip('.')}."
 
 
 def _unsuspendable(cluster: Cluster) -> str:

@@ -20,7 +20,7 @@ ORPHAN_FOUND = "orphan.found"
 _OPEN = (OperationStatus.PENDING, OperationStatus.RUNNING)
 _INSTANCE_COLUMNS = (
     "status", "wanted", "reason", "message", "waiting_since", "suspend", "node", "ip", "restarts", "cpu", "memory",
-    "revision", "restart_required", "migratable", "guest",
+    "revision", "restart_required", "migratable", "unmigratable", "guest",
 )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 On its serial console a shell answers after the line READY. What a test wants to know is a file in /run, which is also
 served on port 80: `counter` (one more each second, in memory only), `user-data` and `meta-data` of the cloud-init disk,
-`address`. It shuts down when the power button is pressed, unless DEAF is on its kernel's command line.
+`address`. It shuts down when the power button is pressed, unless DEAF is on its kernel's command line. With AGENT in
+INITRD's place QEMU's guest agent runs in it.
 """
 
 import lzma
@@ -17,10 +18,11 @@ from testbed.kubevirt.debian import base
 
 READY = "cmp guest is ready"
 DEAF = "deaf"
-KERNEL, INITRD = "boot/vmlinuz", "boot/initrd"
+KERNEL, INITRD, AGENT = "boot/vmlinuz", "boot/initrd", "boot/initrd-agent"
+NAME = "CMP's guest"
 CONSOLE = "console=ttyS0 quiet panic=-1"
 
-_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "isofs", "button", "evdev", "af_packet")
+_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "isofs", "button", "evdev", "af_packet")
 _INIT = f"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/ TERM=linux
@@ -45,6 +47,10 @@ done
 grep -qw {DEAF} /proc/cmdline || acpid -l /dev/null -p /run/acpid.pid
 (n=0; while :; do n=$((n + 1)); echo $n > /run/counter; sleep 1; done) &
 httpd -p 80 -h /run
+for port in /sys/class/virtio-ports/*; do
+    [ -x /agent/qemu-ga ] && grep -qx org.qemu.guest_agent.0 $port/name || continue
+    /agent/ld.so --library-path /agent /agent/qemu-ga -p /dev/${{port##*/}} -t /run -f /run/agent.pid 2>/run/agent.log &
+done
 echo "{READY}" > /dev/ttyS0
 while :; do setsid cttyhack sh < /dev/ttyS0 > /dev/ttyS0 2>&1; done
 """
@@ -54,6 +60,13 @@ ip address add $ip/${mask:-24} dev $interface
 [ -n "$router" ] && ip route add default via $router dev $interface
 [ -n "$hostname" ] && hostname $hostname
 echo $ip > /run/address
+"""
+# The guest agent asks for it by this name.
+_SHUTDOWN = """#!/bin/busybox sh
+case "$*" in
+    *-r*) reboot -f ;;
+    *) poweroff -f ;;
+esac
 """
 _ISOLINUX = f"""SERIAL 0
 DEFAULT guest
@@ -65,7 +78,7 @@ LABEL guest
 
 
 def write(folder: Path) -> Mapping[str, Path]:
-    """The guest's files below `folder`: KERNEL and INITRD to boot directly, "disk.img" to boot from.
+    """The guest's files below `folder`: KERNEL and INITRD or AGENT to boot directly, "disk.img" to boot from.
 
     Raises Unavailable when Debian's packages cannot be had.
     """
@@ -74,11 +87,21 @@ def write(folder: Path) -> Mapping[str, Path]:
     (folder / "boot").mkdir(parents=True)
     (folder / KERNEL).write_bytes(kernel.read_bytes())
     (folder / INITRD).write_bytes(_initramfs(root))
+    (folder / AGENT).write_bytes(_initramfs(root, _agent()))
     _write_disk(folder, root)
-    return {name: folder / name for name in (KERNEL, INITRD, "disk.img")}
+    return {name: folder / name for name in (KERNEL, INITRD, AGENT, "disk.img")}
 
 
-def _initramfs(root: Path) -> bytes:
+def _agent() -> Mapping[str, bytes]:
+    """QEMU's guest agent with the libraries that it needs."""
+    loader, *path, program = packages.command(packages.unpacked("qemu-guest-agent", "trixie"), "usr/sbin/qemu-ga")
+    listed = subprocess.run([loader, *path, "--list", program], check=True, capture_output=True, text=True).stdout
+    needed = [Path(name) for name in re.findall(r"=> (/\S+)", listed)]
+    files = {"qemu-ga": Path(program), "ld.so": Path(loader), **{name.name: name for name in needed}}
+    return {f"agent/{name}": source.read_bytes() for name, source in files.items()}
+
+
+def _initramfs(root: Path, more: Mapping[str, bytes] | None = None) -> bytes:
     busybox = packages.unpacked("busybox-static") / "bin/busybox"
     modules = dict(_with_dependencies(root))
     files = {
@@ -87,9 +110,12 @@ def _initramfs(root: Path) -> bytes:
         "bin/busybox": (0o755, busybox.read_bytes()),
         "modules": (0o644, "\n".join(modules).encode()),
         "etc/acpi/PWRF/00000080": (0o755, b"#!/bin/busybox sh\npoweroff -f\n"),
+        "etc/os-release": (0o644, f'NAME="{NAME}"\nID=cmp-guest\nVERSION="1"\nVERSION_ID=1\n'.encode()),
+        "sbin/shutdown": (0o755, _SHUTDOWN.encode()),
         **{f"lib/{name}.ko": (0o644, content) for name, content in modules.items()},
+        **{name: (0o755, content) for name, content in (more or {}).items()},
     }
-    folders = ("bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "mnt", "proc", "run", "sys")
+    folders = ("agent", "bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "mnt", "proc", "run", "sbin", "sys")
     entries = [(name, 0o040755, b"") for name in folders]
     entries += [(name, 0o100000 | mode, content) for name, (mode, content) in files.items()]
     return b"".join(_cpio(*entry) for entry in [*entries, ("TRAILER!!!", 0, b"")])

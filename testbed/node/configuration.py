@@ -9,16 +9,18 @@ from testbed.node import images
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 REGISTRY_PORT = 5000
-POD_RANGE = "10.85.0.0/16"
+# Of all nodes together.
+_POD_RANGE = "10.84.0.0/14"
 
 
-def write(folder: Path, *, binaries: Path, runc: Path, authority: Path, kube_proxy: Path) -> None:
+def write(folder: Path, *, binaries: Path, runc: Path, authority: Path, kube_proxy: Path, pods: str) -> None:
     """Into `folder`: containerd.toml, kubelet.json, kube-proxy.json, cni/, registries/.
 
-    `authority` signs whoever may ask the kubelet for logs; `kube_proxy` is the kubeconfig of that program.
+    `authority` signs whoever may ask the kubelet for logs; `kube_proxy` is the kubeconfig of that program; `pods` the
+    range of this node's Pods.
     """
     _write_containerd(folder, binaries, runc)
-    _write_network(folder / "cni")
+    _write_network(folder / "cni", pods)
     (folder / "kubelet.json").write_text(json.dumps(_kubelet(folder, authority)))
     (folder / "kube-proxy.json").write_text(json.dumps(_kube_proxy(kube_proxy)))
 
@@ -59,9 +61,9 @@ conf_dir = {json.dumps(str(folder / "cni"))}
     )
 
 
-def _write_network(folder: Path) -> None:
+def _write_network(folder: Path, pods: str) -> None:
     folder.mkdir()
-    addresses = {"type": "host-local", "ranges": [[{"subnet": POD_RANGE}]], "routes": [{"dst": "0.0.0.0/0"}]}
+    addresses = {"type": "host-local", "ranges": [[{"subnet": pods}]], "routes": [{"dst": "0.0.0.0/0"}]}
     bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True, "ipam": addresses}
     ports = {"type": "portmap", "backend": "nftables", "capabilities": {"portMappings": True}}
     network = {"cniVersion": "1.0.0", "name": "testbed", "plugins": [bridge, ports]}
@@ -104,7 +106,7 @@ def _kube_proxy(kubeconfig: Path) -> Mapping[str, Any]:
         "kind": "KubeProxyConfiguration",
         "mode": "nftables",
         "clientConnection": {"kubeconfig": str(kubeconfig)},
-        "clusterCIDR": POD_RANGE,
+        "clusterCIDR": _POD_RANGE,
         # The machine's connection tracking is not ours to size.
         "conntrack": {"maxPerCore": 0, "min": 0},
     }

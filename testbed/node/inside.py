@@ -14,6 +14,7 @@ from pathlib import Path
 from testbed.node import cgroups
 
 ADDRESS = "10.89.0.1"
+"""Of the first node."""
 READY = "ready"
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables
 _KUBELETS_WISHES = {
@@ -28,7 +29,7 @@ _OVERLAID = ("/etc", "/opt", "/var")
 
 
 def main() -> None:
-    folder, name = Path(sys.argv[1]), sys.argv[2]
+    folder, name, address = Path(sys.argv[1]), *sys.argv[2:4]
     # Orphans become our children; ignored like this, the kernel buries them.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _run("mount", "--make-rshared", "/")
@@ -38,7 +39,7 @@ def main() -> None:
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     _private_settings(folder / "settings")
     socket.sethostname(name)
-    _network()
+    _network(address)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print(READY, flush=True)
     os.close(1)
@@ -81,14 +82,14 @@ def _private_settings(folder: Path) -> None:
     _run("mount", "-o", "remount,bind,ro", "/proc/sys")
 
 
-def _network() -> None:
+def _network(address: str) -> None:
     """An address on lo, and a default route to nowhere: Services are translated only in packets that have a route."""
     _run("ip", "link", "set", "lo", "up")
-    _run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
+    _run("ip", "address", "add", f"{address}/32", "dev", "lo")
     _run("ip", "link", "add", "nowhere", "type", "veth", "peer", "name", "nobody")
     _run("ip", "link", "set", "nobody", "up")
     _run("ip", "link", "set", "nowhere", "up")
-    _run("ip", "route", "add", "default", "dev", "nowhere", "src", ADDRESS)
+    _run("ip", "route", "add", "default", "dev", "nowhere", "src", address)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     bridged = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
     if bridged.exists():

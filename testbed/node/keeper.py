@@ -18,21 +18,21 @@ _NAMESPACES = ("--mount", "--cgroup", "--net", "--pid", "--uts", "--ipc")
 
 
 def main() -> None:
-    folder, name = Path(sys.argv[1]), sys.argv[2]
+    folder, name, address = Path(sys.argv[1]), *sys.argv[2:4]
     # Ctrl-C in a terminal is for the starter, which then closes our input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cgroups.sweep(folder.parent)
     made = cgroups.create(folder.name)
     try:
-        _hold(folder, name, made)
+        _hold(folder, name, address, made)
     finally:
         cgroups.remove(made)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _hold(folder: Path, name: str, made: list[Path]) -> None:
+def _hold(folder: Path, name: str, address: str, made: list[Path]) -> None:
     """Say on standard output which process is the first one, then wait for the end of either side."""
-    first = [sys.executable, "-m", inside.__name__, str(folder), name]
+    first = [sys.executable, "-m", inside.__name__, str(folder), name, address]
     isolated = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--mount-proc", "--propagation", "private", *first]
     unshare = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", "--", *isolated],

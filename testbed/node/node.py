@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from testbed import Unavailable, build, packages
 from testbed.node import cgroups, configuration, images
-from testbed.node.inside import ADDRESS
 from testbed.processes import Process, Scratch, spawn
 
 if TYPE_CHECKING:
@@ -24,15 +23,16 @@ _TIMEOUT = 60.0
 _TOOLS = ("ip", "mount", "nsenter", "setpriv", "unshare")
 
 
-def start(control_plane: "ControlPlane", name: str = "node") -> "Node":
+def start(control_plane: "ControlPlane", name: str = "node", beside: "Node | None" = None) -> "Node":
     """A node of that name which is Ready and takes Pods; stop it with `stop()` or use it as a context manager.
 
-    The control plane was started with `real_node=True` and has no other. Raises Unavailable, saying why, where none can
-    run: not root, kernel features missing, binaries not built; RuntimeError with a log's end when something fails.
+    The control plane was started with `real_node=True` and has no other, or only the one `beside`, to which a cable is
+    laid. Raises Unavailable, saying why, where none can run: not root, kernel features missing, binaries not built;
+    RuntimeError with a log's end when something fails.
     """
-    node = Node(control_plane, name, available())
+    node = Node(control_plane, name, available(), number=1 if beside is None else 2)
     try:
-        node._start()
+        node._start(beside)
     except BaseException:
         node.stop()
         raise
@@ -63,8 +63,10 @@ def available() -> Path:
 class Node:
     """Its namespaces, and in them containerd, kubelet, kube-proxy, a registry and the relay to the API server."""
 
-    def __init__(self, control_plane: "ControlPlane", name: str, binaries: Path) -> None:
+    def __init__(self, control_plane: "ControlPlane", name: str, binaries: Path, number: int = 1) -> None:
         self.name = name
+        self.address, self.pods = f"10.89.0.{number}", f"10.{84 + number}.0.0/16"
+        self._tunnel = control_plane.tunnel
         self.control_plane = control_plane
         self._binaries = binaries
         self._scratch = Scratch("node")
@@ -130,7 +132,7 @@ class Node:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start(self) -> None:
+    def _start(self, beside: "Node | None") -> None:
         images.write(self.directory / "images", self._binaries)
         self._install_tools()
         configuration.write(
@@ -139,13 +141,30 @@ class Node:
             runc=self.directory / "bin/runc",
             authority=self.control_plane.authority,
             kube_proxy=self.control_plane.client_kubeconfig("system:kube-proxy", "system:node-proxier"),
+            pods=self.pods,
         )
         self._isolate()
+        if beside is not None:
+            # The API server reaches everything through the first node.
+            self._tunnel = self.directory / "tunnel.sock"
+            self._lay_cable(beside)
         self._connect()
         self._start_containerd()
         self._start_proxy()
-        self._publish_api_server()
+        if beside is None:
+            self._publish_api_server()
         self._start_kubelet()
+
+    def _lay_cable(self, other: "Node") -> None:
+        """And the way to each other's Pods; it goes with either of the two."""
+        ends = ("type", "veth", "peer", "name", "cable", "netns", str(other.pid))
+        subprocess.run(["ip", "link", "add", "cable", "netns", str(self.pid), *ends], check=True)
+        for near, far in ((self, other), (other, self)):
+            near.run("ip", "link", "set", "cable", "up")
+            near.run("ip", "route", "add", f"{far.address}/32", "dev", "cable", "src", near.address)
+            near.run(
+                "ip", "route", "add", far.pods, "via", far.address, "dev", "cable", "onlink", "src", near.address
+            )  # fmt: skip
 
     def _install_tools(self) -> None:
         """runc and nft under their plain names, which is how containerd, kube-proxy and portmap call them."""
@@ -162,7 +181,7 @@ class Node:
         log = self.directory / "keeper.log"
         with log.open("wb") as errors:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-m", "testbed.node.keeper", str(self.directory), self.name],
+                [sys.executable, "-m", "testbed.node.keeper", str(self.directory), self.name, self.address],
                 cwd=_ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -180,9 +199,7 @@ class Node:
         outside, port = self.directory / "api.sock", str(self.control_plane.port)
         out: list[str | Path] = [sys.executable, "-m", "testbed.node.relay", "out", outside, port]
         self._processes["relay"] = spawn("relay", ["env", f"PYTHONPATH={_ROOT}", *out], self.directory)
-        self._spawn(
-            "relay-inside", sys.executable, "-m", "testbed.node.relay", "both", outside, port, self.control_plane.tunnel
-        )
+        self._spawn("relay-inside", sys.executable, "-m", "testbed.node.relay", "both", outside, port, self._tunnel)
         served = str(configuration.REGISTRY_PORT)
         self._spawn("registry", sys.executable, "-m", "testbed.node.registry", self.directory / "images", served)
 
@@ -199,7 +216,7 @@ class Node:
             f"--kubeconfig={self.control_plane.client_kubeconfig(f'system:node:{self.name}', 'system:nodes')}",
             f"--config={self.directory / 'kubelet.json'}",
             f"--hostname-override={self.name}",
-            f"--node-ip={ADDRESS}",
+            f"--node-ip={self.address}",
         )
         self._processes["kubelet"].wait_until(self._ready, _TIMEOUT)
 
@@ -215,7 +232,7 @@ class Node:
             "kind": "EndpointSlice",
             "metadata": metadata,
             "addressType": "IPv4",
-            "endpoints": [{"addresses": [ADDRESS], "conditions": {"ready": True}}],
+            "endpoints": [{"addresses": [self.address], "conditions": {"ready": True}}],
             "ports": [{"name": "https", "port": self.control_plane.port, "protocol": "TCP"}],
         }
         self.control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(body))

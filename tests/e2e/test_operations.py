@@ -32,7 +32,7 @@ async def test_without_a_node_agent_nothing_is_suspended(tmp_path: Path) -> None
         async with user(platform, "ada") as ada:
             made = await ada.post("/clusters/", params={"wait": 60}, json=body)
             assert made.json()["phase"] == "running", made.text
-            assert await refusals(ada, "each-instance-1", "running", ["stop", "restart"]) == []
+            assert await refusals(ada, "each-instance-1", "running", ["stop", "restart", "replace"]) == []
             refused = await ada.post("/instances/each-instance-1/operate", json={"operation": "suspend"})
             assert "node agent" in refused.json()["detail"]
 

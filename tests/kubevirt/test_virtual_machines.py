@@ -11,7 +11,6 @@ import pytest
 
 from testbed.kubevirt import KubeVirt, guest, images
 from tests.e2e.kube_eyes import KubeEyes
-from tests.e2e.platform import Platform
 from tests.e2e.sockets import Streams, until
 
 pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
@@ -24,11 +23,6 @@ KERNEL = {
     "kernel_args": guest.CONSOLE,
 }
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVuZCBvZiB0aGUga2V5IGVuZCBvZiB0aGUga2V5ISE= ada"
-
-
-@pytest.fixture(scope="module")
-def streams(platform: Platform, ada: httpx.AsyncClient) -> Streams:
-    return Streams(platform.url, ada.headers["Authorization"].removeprefix("Bearer "))
 
 
 @pytest.fixture

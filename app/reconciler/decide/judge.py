@@ -19,7 +19,7 @@ from app.models import (
     Reason,
     Wanted,
 )
-from app.reconciler.decide import update
+from app.reconciler.decide import errands, update
 from app.reconciler.decide.rolling import outdated
 from app.reconciler.decide.rulings import Ruling, rule
 from app.reconciler.decide.values import OperationRuling, Outcome, Picture, seconds_since
@@ -31,6 +31,7 @@ _REFUSED_AGAIN = 10.0
 _DELETING_AGAIN = 2.0
 _STUCK_AGAIN = 30.0
 _NAMED = 5
+_OF_WHAT_IS_SEEN = ("node", "ip", "unmigratable", "guest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def judge(picture: Picture, outcome: Outcome, now: datetime) -> Verdict:
         operations=operations,
         stopped=tuple(i.id for i in picture.instances if _newly_stopped(i, rulings[i.id])),
         sized=tuple(sized),
-        next_visit=_next_visit(picture, outcome, rulings, now),
+        next_visit=_next_visit(picture, outcome, rulings, operations, now),
     )
 
 
@@ -91,8 +92,8 @@ def _instance(
         values |= {"cpu": picture.cluster.cpu_per_inst, "memory": picture.cluster.memory_per_inst}
     seen = picture.seen.get(instance.id)
     if seen is None:
-        return values | {"node": None, "ip": None, "restart_required": False, "migratable": False, "guest": None}
-    told = ("node", "ip", "restarts", "suspend", "revision", "migratable", "guest")
+        return values | dict.fromkeys(("restart_required", "migratable"), False) | dict.fromkeys(_OF_WHAT_IS_SEEN)
+    told = ("restarts", "suspend", "revision", "migratable", *_OF_WHAT_IS_SEEN)
     waits = seen.restart_required or outdated(picture, seen) or instance.id in outcome.unchanged
     return values | {name: getattr(seen, name) for name in told} | {"restart_required": waits}
 
@@ -128,6 +129,8 @@ def _operation(
         return _scaling(picture, outcome, rulings, op)
     if op.kind == OperationKind.CLUSTER_UPDATE:
         return update.progress(picture, outcome, rulings, op, now)
+    if op.kind in errands.VERBS:
+        return errands.judged(picture, outcome, rulings.get(op.instance_id or op.id), op, now)
     return _instance_operation(rulings, op)
 
 
@@ -266,7 +269,13 @@ def _stuck(picture: Picture, outcome: Outcome, now: datetime) -> dict[str, Any]:
     return {"reason": Reason.TERMINATION_STUCK, "message": explain(Reason.TERMINATION_STUCK, detail)}
 
 
-def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, Ruling], now: datetime) -> float | None:
+def _next_visit(
+    picture: Picture,
+    outcome: Outcome,
+    rulings: Mapping[uuid.UUID, Ruling],
+    operations: tuple[OperationRuling, ...],
+    now: datetime,
+) -> float | None:
     """A lost event must not cost more than some seconds where something is under way, nor a stuck thing a busy loop."""
     if outcome.unfinished or outcome.gone_instances:
         return 0.0
@@ -277,10 +286,10 @@ def _next_visit(picture: Picture, outcome: Outcome, rulings: Mapping[uuid.UUID, 
     failed = any(r.failed for r in rulings.values())
     if outcome.blocked is not None:
         return _STUCK_AGAIN if failed else _DELETING_AGAIN
-    waits = [min(r.left, _LOOK_AGAIN) for r in rulings.values() if r.left is not None and not r.settled]
-    waits += [r.left for r in rulings.values() if r.left is not None and r.blame is not None]
+    waits = [min(r.left, _LOOK_AGAIN) for r in rulings.values() if r.left is not None]
     waits += [_STUCK_AGAIN if failed else _REFUSED_AGAIN] if outcome.refused else []
     waits += [_LOOK_AGAIN] if picture.updating else []
+    waits += errands.look_again(picture, operations)
     waits += [_DELETING_AGAIN] if any(i.wanted == Wanted.ABSENT for i in picture.instances) else []
     return min(waits, default=None)
 

@@ -1,7 +1,7 @@
 """Which steps bring Kubernetes nearer to the wish. Each is idempotent; none is for an object that is not ours."""
 
 from app.models import Instance, InstanceStatus, Wanted
-from app.reconciler.decide import rolling
+from app.reconciler.decide import errands, rolling
 from app.reconciler.decide.values import NamespaceStep, Picture, Plan, Seen, Step, Verb
 
 _RESIZABLE = (InstanceStatus.PENDING, InstanceStatus.STARTING, InstanceStatus.RUNNING)
@@ -64,7 +64,7 @@ def _steps(picture: Picture) -> tuple[Step, ...]:
             verb = Verb.RESTART if instance.id in turn else _changed(picture, instance, seen)
         if verb is not None and verb is not lately:
             found.append(Step(verb, instance.id))
-    return tuple(found)
+    return (*found, *errands.steps(picture, {step.instance_id for step in found}))
 
 
 def _anew(instance: Instance, seen: Seen | None, otherwise: Verb | None) -> Verb | None:
@@ -121,6 +121,8 @@ def _towards_running(seen: Seen | None, incarnation: int, kept_when_stopped: boo
         return (Verb.START if kept_when_stopped else Verb.DELETE) if again else None
     if seen.lost:
         return Verb.DELETE
+    if seen.rerun:
+        return Verb.RESTART
     if seen.status in (InstanceStatus.STOPPED, InstanceStatus.STOPPING):
         return Verb.START
     if seen.incarnation is not None and seen.incarnation < incarnation:
@@ -135,9 +137,8 @@ def _towards_stopped(seen: Seen | None, kept_when_stopped: bool, grace: int | No
         return Verb.APPLY if kept_when_stopped else None
     if seen.deleting and grace is not None and seen.grace is not None and grace < seen.grace:
         return Verb.STOP
-    if seen.deleting or seen.status is InstanceStatus.STOPPED:
-        return None
-    return Verb.STOP
+    put_away = seen.status is InstanceStatus.STOPPED and not (kept_when_stopped and seen.ended is not None)
+    return None if seen.deleting or put_away else Verb.STOP
 
 
 def _towards_suspended(seen: Seen | None) -> Verb | None:

@@ -158,14 +158,17 @@ def _ended(seen: Seen) -> Ruling:
     """What completed is wished stopped from now on; what failed stays as it is until somebody restarts or stops it."""
     if seen.ended == "completed":
         message = explain(Reason.COMPLETED, seen.message)
-        return Ruling(InstanceStatus.STOPPED, Wanted.STOPPED, settled=True, reason=Reason.COMPLETED, message=message)
+        status, reason = InstanceStatus.STOPPED, Reason.COMPLETED
+        return Ruling(status, Wanted.STOPPED, settled=True, reason=reason, message=message, left=1.0)
     message = explain(seen.reason, seen.message)
     return Ruling(InstanceStatus.FAILED, Wanted.RUNNING, reason=seen.reason, message=message)
 
 
 def _memory_lost(seen: Seen | None) -> bool:
     ended = (InstanceStatus.STOPPED, InstanceStatus.STOPPING)
-    return seen is None or seen.deleting or seen.lost or seen.ended is not None or seen.status in ended
+    if seen is None or seen.deleting or seen.lost or seen.rerun:
+        return True
+    return seen.ended is not None or seen.status in ended
 
 
 def _suspend_lost(picture: Picture, instance: Instance, seen: Seen | None) -> Ruling:

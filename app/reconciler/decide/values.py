@@ -22,7 +22,8 @@ from app.models import (
 
 class Verb(enum.StrEnum):
     """What is done to one instance. UPDATE: its object, not what runs. RENEW makes it once nothing is left of the one
-    before, its disks included. CONFIRM asks Kubernetes itself whether it is gone.
+    before, its disks included. CONFIRM asks Kubernetes itself whether it is gone. ABANDON ends a migration that nobody
+    waits for any more.
     """
 
     APPLY = "apply"
@@ -35,6 +36,9 @@ class Verb(enum.StrEnum):
     RENEW = "renew"
     DELETE = "delete"
     CONFIRM = "confirm"
+    REBOOT = "reboot"
+    MIGRATE = "migrate"
+    ABANDON = "abandon"
 
 
 class NamespaceStep(enum.StrEnum):
@@ -47,8 +51,11 @@ class NamespaceStep(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """`operation_id`: of the errand that it is, where it is one."""
+
     verb: Verb
     instance_id: uuid.UUID
+    operation_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,21 @@ class Plan:
     namespace: NamespaceStep | None = None
     steps: tuple[Step, ...] = ()
     strangers: bool = False
+
+
+class SeenMigration(Protocol):
+    """`name`: the id of the operation that asked for it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> Literal["waiting", "moving", "succeeded", "failed"]: ...
+    @property
+    def reason(self) -> Reason | None: ...
+    @property
+    def message(self) -> str | None: ...
+    @property
+    def deleting(self) -> bool: ...
 
 
 class Seen(Protocol):
@@ -86,6 +108,8 @@ class Seen(Protocol):
     @property
     def ended(self) -> Literal["completed", "failed"] | None: ...
     @property
+    def rerun(self) -> bool: ...
+    @property
     def revision(self) -> int | None: ...
     @property
     def told(self) -> int | None: ...
@@ -101,6 +125,10 @@ class Seen(Protocol):
     def restart_required(self) -> bool: ...
     @property
     def migratable(self) -> bool: ...
+    @property
+    def unmigratable(self) -> str | None: ...
+    @property
+    def migration(self) -> SeenMigration | None: ...
     @property
     def guest(self) -> Mapping[str, Any] | None: ...
 
@@ -120,7 +148,8 @@ class SeenNamespace(Protocol):
 class Picture:
     """`unavailable`: why instances of this kind cannot exist here. `unseen`: what was done to an instance lately and
     does not show yet. `rested`: nobody looked for so long that waiting times mean nothing. `strangers`: how many
-    objects in its namespace carry our labels without being one of its instances.
+    objects in its namespace carry our labels without being one of its instances. `asked`: operations whose errand this
+    process has run.
     """
 
     cluster: Cluster
@@ -133,6 +162,7 @@ class Picture:
     unseen: Mapping[uuid.UUID, Verb] = field(default_factory=dict)
     strangers: int = 0
     rested: bool = False
+    asked: frozenset[uuid.UUID] = frozenset()
 
     @property
     def deleting(self) -> bool:
@@ -171,8 +201,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the steps went. `blocked`: the whole namespace cannot be used. `unavailable`: Kubernetes did not answer.
-    `unchanged`: whose update was refused; what runs goes on.
+    """How the steps went. `unchanged`: whose update was refused; what runs goes on. `declined`: errands that Kubernetes
+    will not run, by operation. `blocked`: the whole namespace cannot be used. `unavailable`: Kubernetes did not answer.
     `raced`: the world moved meanwhile. `unfinished`: there are more steps than one visit takes. `gone`: seen live.
     """
 
@@ -180,6 +210,7 @@ class Outcome:
     blocked: Trouble | None = None
     refused: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
     unchanged: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
+    declined: Mapping[uuid.UUID, Trouble] = field(default_factory=dict)
     unavailable: str | None = None
     retry_after: float | None = None
     raced: bool = False

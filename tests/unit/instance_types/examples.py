@@ -68,7 +68,7 @@ FULL_VM_SETTINGS = VmSettings.model_validate_json(
                 {"type": "empty", "name": "scratch", "size": 100}],
     "cloud_init": {"user_data": "#cloud-config\\n", "network_data": "version: 2\\n"},
     "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVuZA== ada"],
-    "preference": "linux", "pull_policy": "always", "ports": [{"port": 22}],
+    "run_strategy": "rerun-on-failure", "preference": "linux", "pull_policy": "always", "ports": [{"port": 22}],
     "registry": {"server": "registry.example", "username": "ada", "password": "s3cret"}
     }"""
 )
@@ -145,11 +145,12 @@ def vmi(
     ip: str | None = "10.0.0.7",
     conditions: dict[str, str | dict[str, str]] | None = None,
     deleted_at: str | None = None,
+    annotations: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "name": "web-instance-1",
         "uid": "vmi-uid",
-        "annotations": {"cmp.io/incarnation": str(incarnation)},
+        "annotations": {"cmp.io/incarnation": str(incarnation), **(annotations or {})},
     }
     if deleted_at:
         metadata["deletionTimestamp"] = deleted_at

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from app.instance_types.values import Observed
+from app.instance_types.values import InstanceSpec, Migration, Observed
 from app.instance_types.virtual_machine import VirtualMachine
 from app.models import InstanceOperation, InstanceStatus, Reason, Wanted
 from tests.unit.instance_types.examples import VM, around, vm, vmi
@@ -29,7 +29,13 @@ def observed(
 def test_running() -> None:
     seen = observed(vm(printable="Running", created=True), vmi())
     assert seen == Observed(
-        InstanceStatus.RUNNING, uid="vm-uid", incarnation=3, node="node-1", ip="10.0.0.7", suspend="vm-pause"
+        InstanceStatus.RUNNING,
+        uid="vm-uid",
+        run_uid="vmi-uid",
+        incarnation=3,
+        node="node-1",
+        ip="10.0.0.7",
+        suspend="vm-pause",
     )
 
 
@@ -215,3 +221,108 @@ def test_sizes(cpu: int, sockets: int, request_: str) -> None:
     domain = machine.manifest(replace(VM, cpu=cpu))["spec"]["template"]["spec"]["domain"]
     assert domain["cpu"] == {"sockets": sockets, "cores": 1, "threads": 1}
     assert domain["resources"] == {"requests": {"cpu": request_}}
+
+
+ONCE = replace(VM, settings={"run_strategy": "once"})
+RERUN = replace(VM, settings={"run_strategy": "rerun-on-failure"})
+AGAIN = {"cmp.io/rerun": "on-failure"}
+
+
+@pytest.mark.parametrize(("spec", "strategy"), [(VM, "Always"), (ONCE, "Once"), (RERUN, "Once")])
+def test_run_strategies(spec: InstanceSpec, strategy: str) -> None:
+    assert machine.manifest(spec)["spec"]["runStrategy"] == strategy
+    assert machine.manifest(replace(spec, wanted=Wanted.STOPPED))["spec"]["runStrategy"] == "Halted"
+    template = machine.manifest(spec)["spec"]["template"]["metadata"]["annotations"]
+    assert template.get("cmp.io/rerun") == ("on-failure" if spec is RERUN else None)
+
+
+@pytest.mark.parametrize("annotations", [None, AGAIN])
+def test_a_guest_that_shut_itself_down_has_completed(annotations: dict[str, str] | None) -> None:
+    seen = observed(vm(strategy="Once", printable="Stopped", created=True), vmi("Succeeded", annotations=annotations))
+    assert (seen.status, seen.reason, seen.ended, seen.rerun) == ("stopped", "completed", "completed", False)
+    assert seen.incarnation == 3
+
+
+def test_a_guest_that_failed_is_run_again_where_that_is_wished() -> None:
+    own = vm(strategy="Once", printable="Stopped", created=True)
+    once, again = observed(own, vmi("Failed")), observed(own, vmi("Failed", annotations=AGAIN))
+    assert (once.reason, once.ended, once.rerun) == ("exited", "failed", False)
+    assert (again.reason, again.ended, again.rerun) == ("exited", None, True)
+    failure = {"consecutiveFailCount": 2, "retryAfterTimestamp": "2026-11-23T12:00:09Z"}
+    waits = observed(vm(strategy="Once", created=True, startFailure=failure), vmi("Failed", annotations=AGAIN))
+    assert (waits.reason, waits.rerun, waits.message) == ("crash_loop", False, "failed to start 2 times in a row")
+    failure["retryAfterTimestamp"] = "2026-11-23T11:59:59Z"
+    assert observed(vm(strategy="Once", startFailure=failure), vmi("Failed", annotations=AGAIN)).rerun
+
+
+def test_what_is_not_started_yet_or_ends_has_not_completed() -> None:
+    assert observed(vm(strategy="Once", printable="Stopped")).status is InstanceStatus.PENDING
+    ending = vmi("Succeeded", deleted_at="2026-11-23T11:59:50Z")
+    seen = observed(vm(strategy="Once", printable="Stopped", created=True), ending)
+    assert (seen.status, seen.ended) == (InstanceStatus.STOPPING, None)
+    assert observed(vm(printable="Stopped", created=True), vmi("Succeeded")).ended is None
+
+
+@pytest.mark.parametrize("spec", [ONCE, RERUN])
+def test_what_runs_once_is_run_again_by_ending_the_run_that_was_seen(spec: InstanceSpec) -> None:
+    own = vm(strategy="Once", created=True)
+    apply, end = machine.calls_for(InstanceOperation.RESTART, spec, observed(own, vmi(incarnation=2)))
+    assert (apply.verb, apply.body["spec"]["runStrategy"]) == ("apply", "Once")
+    assert (end.verb, end.kind, end.uid) == ("delete", "VirtualMachineInstance", "vmi-uid")
+    calls = machine.calls_for(InstanceOperation.START, spec, observed(own, vmi("Succeeded")))
+    assert [call.verb for call in calls] == ["apply", "delete"]
+    assert len(machine.calls_for(InstanceOperation.START, spec, observed(vm(strategy="Halted")))) == 1
+
+
+def test_a_reboot_is_not_repeated_and_a_move_has_its_operations_name() -> None:
+    seen = observed(vm(created=True), vmi())
+    (reboot,) = machine.calls_for(InstanceOperation.REBOOT, VM, seen)
+    assert (reboot.kind, reboot.subresource, reboot.repeatable) == ("VirtualMachineInstance", "softreboot", False)
+    assert not reboot.already
+    (move,) = machine.calls_for(InstanceOperation.MIGRATE, replace(VM, migration="op-1"), seen)
+    assert (move.verb, move.kind, move.name) == ("create", "VirtualMachineInstanceMigration", "op-1")
+    assert move.body["spec"] == {"vmiName": "web-instance-1"}
+    assert move.body["metadata"]["ownerReferences"][0]["uid"] == "vm-uid"
+    assert not machine.calls_for(InstanceOperation.MIGRATE, VM, seen)
+
+
+@pytest.mark.parametrize(
+    ("condition", "able", "why"),
+    [
+        ({"LiveMigratable": "True"}, True, None),
+        (
+            {"LiveMigratable": {"status": "False", "reason": "X", "message": "PVC is not shared"}},
+            False,
+            "PVC is not shared",
+        ),
+        ({}, False, None),
+    ],
+)
+def test_whether_it_can_move(condition: dict[str, Any], able: bool, why: str | None) -> None:
+    seen = observed(vm(created=True), vmi(conditions=condition))
+    assert (seen.migratable, seen.unmigratable) == (able, why)
+
+
+@pytest.mark.parametrize(
+    ("phase", "more", "state", "reason", "message"),
+    [
+        ("", {}, "waiting", None, "preparing to move: Pending"),
+        ("Scheduling", {}, "waiting", None, "preparing to move: Scheduling"),
+        ("Running", {"targetNode": "node-2"}, "moving", None, "moving to node-2"),
+        ("Succeeded", {"targetNode": "node-2"}, "succeeded", None, None),
+        ("Failed", {"failureReason": "out of memory"}, "failed", None, "out of memory"),
+        ("Failed", {}, "failed", None, None),
+    ],
+)
+def test_a_move_in_kubevirts_words(phase: str, more: dict[str, str], state: Any, reason: Any, message: Any) -> None:
+    metadata = {"name": "op-1", "uid": "m-uid"}
+    job = {"metadata": metadata, "status": {"phase": phase, "migrationState": {"migrationUid": "m-uid", **more}}}
+    found = machine.status_of(
+        {
+            "VirtualMachine": vm(created=True),
+            "VirtualMachineInstance": vmi(),
+            "VirtualMachineInstanceMigration": job,
+        },
+        around(),
+    )
+    assert found.migration == Migration("op-1", "m-uid", state, reason, message)

@@ -43,7 +43,7 @@ class Held:
 
 
 def caches(**objects: list[dict[str, Any]]) -> dict[str, Cache]:
-    kinds = ("Namespace", "Pod", "VirtualMachine", "VirtualMachineInstance")
+    kinds = ("Namespace", "Pod", "VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceMigration")
     return {kind: cast(Cache, Held(*objects.get(kind, []))) for kind in kinds}
 
 
@@ -212,3 +212,38 @@ def test_whether_every_node_has_an_agent(nodes: list[Any], agents: list[tuple[st
 
 def test_on_which_nodes_there_are_agents() -> None:
     assert nodes_with_agent(cast(Cache, Held(lease("up", 5), lease("down", 41)))) == {"up"}
+
+
+def test_the_pod_that_a_machine_moves_to_is_not_the_one_it_runs_in() -> None:
+    """While it moves, its newest launcher is not yet its own; one that moved has just such a launcher and no other."""
+    launcher = {"kubevirt.io": "virt-launcher"}
+    runs_in = made(VM, "virt-launcher-a", created="2026-11-23T10:00:00Z", **launcher)
+    moves_to = made(VM, "virt-launcher-b", created="2026-11-23T11:00:00Z", **launcher)
+    moves_to["metadata"]["labels"]["kubevirt.io/migrationJobUID"] = "uid-of-it"
+    moves_to["status"] = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]}
+    migration = made(VM, "uid-of")
+    migration["metadata"]["uid"] = "uid-of-it"
+    migration["status"] = {"phase": "Scheduling"}
+    machine = made(VM)
+    machine["status"] = {"printableStatus": "Running", "created": True}
+    instance = made(VM)
+    instance["status"] = {"phase": "Running"}
+    names = {VM.instance_id: VM.name}
+    observation = seen(
+        names,
+        Pod=[runs_in, moves_to],
+        VirtualMachine=[machine],
+        VirtualMachineInstance=[instance],
+        VirtualMachineInstanceMigration=[migration],
+    )
+    found = observation.instances[VM.instance_id]
+    assert found.status is InstanceStatus.RUNNING
+    assert (found.migration.name, found.migration.state) == ("uid-of", "waiting")
+    assert (found.migration.reason, found.migration.message) == ("unschedulable", "0/1 nodes")
+    assert not observation.strangers
+
+
+def test_a_migration_by_itself_is_no_instance() -> None:
+    observation = seen({VM.instance_id: VM.name}, VirtualMachineInstanceMigration=[made(VM, "uid-of")])
+    assert not observation.instances
+    assert not observation.strangers

@@ -40,7 +40,7 @@ def instance(of: Cluster, ordinal: int = 1, **more: Any) -> Instance:
         "k8s_resource": "pods/x", "wanted": Wanted.RUNNING, "incarnation": 1, "status": InstanceStatus.RUNNING,
         "reason": None, "message": None, "waiting_since": None, "suspend": None, "node": None, "ip": None,
         "restarts": 0, "grace": None, "cpu": of.cpu_per_inst, "memory": of.memory_per_inst, "revision": None,
-        "restart_required": False, "migratable": False, "guest": None,
+        "restart_required": False, "migratable": False, "unmigratable": None, "guest": None,
         "version": 1, "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
     return Instance(**values | more)

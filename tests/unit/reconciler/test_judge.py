@@ -58,6 +58,7 @@ def said(wanted: Wanted, status: S, observed: Observed | None, **more: Any) -> s
         (Wanted.SUSPENDED, S.SUSPENDED, seen(S.STOPPING, deleting=True), "stopping"),
         (Wanted.SUSPENDED, S.SUSPENDED, seen(S.FAILED, lost=True), "stopping"),
         (Wanted.SUSPENDED, S.SUSPENDED, seen(S.FAILED, ended="failed"), "stopping"),
+        (Wanted.SUSPENDED, S.SUSPENDED, seen(S.STARTING, rerun=True), "stopping"),
         (Wanted.ABSENT, S.RUNNING, seen(), "deleting"),
         (Wanted.ABSENT, S.DELETING, None, "deleting"),
     ],
@@ -189,7 +190,7 @@ def test_a_suspend_that_cannot_be_is_given_up_and_it_runs_on() -> None:
     assert (verdict.operations[0].status, verdict.operations[0].reason) == ("failed", "suspend_unsupported")
 
 
-@pytest.mark.parametrize("verb", list(InstanceOperation))
+@pytest.mark.parametrize("verb", list(TRANSITIONS))
 def test_operations_end_when_it_is_as_wished(verb: InstanceOperation) -> None:
     row = cluster()
     change = TRANSITIONS[verb]
@@ -285,3 +286,12 @@ def test_a_gone_instance_is_not_written() -> None:
     verdict = judge(picture(row, [one]), Outcome(gone_instances=frozenset({one.id})), NOW)
     assert one.id not in verdict.instances
     assert uuid.UUID(int=0) not in verdict.instances
+
+
+def test_what_completed_is_put_away_soon() -> None:
+    """Nothing of it changes any more, so no event would bring a worker here."""
+    row = cluster(instance_type="vm")
+    one = instance(row)
+    verdict = judge(picture(row, [one], [seen(S.STOPPED, ended="completed")]), NOTHING, NOW)
+    assert (verdict.instances[one.id]["wanted"], verdict.instances[one.id]["reason"]) == ("stopped", "completed")
+    assert verdict.next_visit == 1.0

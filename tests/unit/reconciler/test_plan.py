@@ -26,6 +26,10 @@ VIEWS: dict[str, Observed | None] = {
     "failed": seen(S.FAILED),
     "lost": seen(S.FAILED, lost=True),
     "deleting": seen(S.STOPPING, deleting=True),
+    "completed": seen(S.STOPPED, ended="completed"),
+    "completed, old": seen(S.STOPPED, ended="completed", incarnation=OLD),
+    "failed for good": seen(S.STARTING, ended="failed"),
+    "to be rerun": seen(S.STARTING, rerun=True),
 }
 TABLE: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
     # seen                 wanted running  stopped       suspended  absent
@@ -45,7 +49,12 @@ TABLE: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
     "failed":              (None,          "stop",       None,      "delete"),
     "lost":                ("delete",      "stop",       None,      "delete"),
     "deleting":            (None,          None,         None,      None),
+    "completed":           (None,          "kept:stop",  None,      "delete"),
+    "completed, old":      ("kept:start",  "kept:stop",  None,      "delete"),
+    "failed for good":     (None,          "stop",       None,      "delete"),
+    "to be rerun":         ("restart",     "stop",       None,      "delete"),
 }  # fmt: skip
+OTHERWISE = {"kept:start": "delete"}
 WISHES = (Wanted.RUNNING, Wanted.STOPPED, Wanted.SUSPENDED, Wanted.ABSENT)
 
 
@@ -56,7 +65,7 @@ def test_the_table(instance_type: InstanceType, view: str, wanted: Wanted) -> No
     kept = INSTANCE_TYPES[instance_type].kept_when_stopped
     expected = TABLE[view][WISHES.index(wanted)]
     if expected is not None and expected.startswith("kept:"):
-        expected = expected.removeprefix("kept:") if kept else None
+        expected = expected.removeprefix("kept:") if kept else OTHERWISE.get(expected)
     assert step_for(wanted, VIEWS[view], 1, kept_when_stopped=kept) == expected
 
 

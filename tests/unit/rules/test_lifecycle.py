@@ -5,18 +5,20 @@ import pytest
 from app.models import InstanceOperation, InstanceStatus, Wanted
 from app.rules import lifecycle
 
-START, STOP, SUSPEND, RESUME, RESTART, REPLACE = (
+START, STOP, SUSPEND, RESUME, RESTART, REBOOT, MIGRATE, REPLACE = (
     InstanceOperation.START,
     InstanceOperation.STOP,
     InstanceOperation.SUSPEND,
     InstanceOperation.RESUME,
     InstanceOperation.RESTART,
+    InstanceOperation.REBOOT,
+    InstanceOperation.MIGRATE,
     InstanceOperation.REPLACE,
 )
 TABLE = {
     InstanceStatus.PENDING: {STOP, REPLACE},
     InstanceStatus.STARTING: {STOP, RESTART, REPLACE},
-    InstanceStatus.RUNNING: {STOP, SUSPEND, RESTART, REPLACE},
+    InstanceStatus.RUNNING: {STOP, SUSPEND, RESTART, REBOOT, MIGRATE, REPLACE},
     InstanceStatus.STOPPING: {START},
     InstanceStatus.STOPPED: {START, REPLACE},
     InstanceStatus.SUSPENDING: {STOP, RESUME},
@@ -28,12 +30,15 @@ TABLE = {
 
 @pytest.mark.parametrize("status", InstanceStatus)
 def test_allowed_operations(status: InstanceStatus) -> None:
-    assert set(lifecycle.allowed_operations(status, "freeze")) == TABLE[status]
-    assert set(lifecycle.allowed_operations(status, None)) == TABLE[status] - {SUSPEND}
+    able = {"reboot": True, "migrate": True}
+    assert set(lifecycle.allowed_operations(status, "freeze", **able)) == TABLE[status]
+    assert set(lifecycle.allowed_operations(status, None, **able)) == TABLE[status] - {SUSPEND}
+    assert set(lifecycle.allowed_operations(status, "freeze", migrate=True)) == TABLE[status] - {REBOOT}
+    assert set(lifecycle.allowed_operations(status, "freeze", reboot=True)) == TABLE[status] - {MIGRATE}
 
 
-def test_every_operation_wishes_for_something_and_can_be_settled() -> None:
-    assert set(lifecycle.TRANSITIONS) == set(InstanceOperation)
+def test_every_operation_is_an_errand_or_a_wish_that_can_be_settled() -> None:
+    assert set(lifecycle.TRANSITIONS) == set(InstanceOperation) - lifecycle.ERRANDS
     for transition in lifecycle.TRANSITIONS.values():
         assert lifecycle.SETTLED[transition.wanted] in InstanceStatus
         assert transition.meanwhile not in lifecycle.SETTLED.values()
