@@ -1,13 +1,14 @@
 """Real virtual machines reached through CMP with the rights that deploy/ gives it: console, screen, ports, log."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from testbed.kubevirt import guest
-from tests.e2e.platform import eventually
+from testbed.kubevirt import guest, images
+from tests.e2e.platform import Platform, eventually, user
 from tests.e2e.sockets import CHANNELS, Streams, heard, until
 
 pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
@@ -15,6 +16,23 @@ pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
 VM = "reached-instance-1"
 SIZE = {"instance_type": "vm", "instance_count": 1, "cpu_per_instance": 1, "memory_per_instance": 256}
 COUNTER = b"GET /counter HTTP/1.0\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+async def ada(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody with a virtual machine whose guest says on its console that it is ready."""
+    async with user(platform, "reach", quota_cpu=8, quota_memory="8Gi") as client:
+        client.timeout = httpx.Timeout(300)
+        body = {"name": "reached", "image": images.GUEST_DISK, **SIZE}
+        made = await client.post("/clusters/", params={"wait": 240}, json=body)
+        assert made.json()["phase"] == "running", made.text
+        yield client
+        await client.delete("/clusters/reached", params={"wait": 120})
+
+
+@pytest.fixture(scope="module")
+def streams(platform: Platform, ada: httpx.AsyncClient) -> Streams:
+    return Streams(platform.url, ada.headers["Authorization"].removeprefix("Bearer "))
 
 
 async def test_its_log_is_what_it_says_on_its_console(ada: httpx.AsyncClient) -> None:
