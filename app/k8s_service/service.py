@@ -212,6 +212,7 @@ class KubernetesService:
 
     async def update(self, spec: InstanceSpec, observed: Observed) -> None:
         """Brings its object to the size and settings that are wished; what runs goes on."""
+        await self._writer.require_size(spec)
         await self._writer.carry_out(spec, INSTANCE_TYPES[spec.instance_type].update(self._placed(spec), observed))
 
     async def renew(self, spec: InstanceSpec) -> None:
