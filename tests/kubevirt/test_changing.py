@@ -1,6 +1,5 @@
 """Changing a cluster of virtual machines on real KubeVirt, through CMP's HTTP API only."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import httpx
 import pytest
 
 from testbed.kubevirt import KubeVirt, guest, images
+from tests.e2e.disks import provided
 from tests.e2e.kube_eyes import KubeEyes
 from tests.e2e.platform import eventually
 
@@ -18,25 +18,9 @@ SIZE = {"instance_type": "vm", "cpu_per_instance": "200m", "memory_per_instance"
 
 @pytest.fixture
 def disks(virtual: KubeVirt) -> Iterator[None]:
-    """Two volumes for one claim: whoever is replaced gets the second one."""
-    kubectl = virtual.node.control_plane.kubectl
-    names = ("first-vm-disk", "second-vm-disk")
-    for name in names:
-        volume = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {
-                "capacity": {"storage": "64Mi"},
-                "accessModes": ["ReadWriteOnce"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": {"path": f"/var/lib/{name}", "type": "DirectoryOrCreate"},
-            },
-        }
-        kubectl("create", "-f", "-", stdin=json.dumps(volume))
-        virtual.node.run("install", "-d", "-m", "777", f"/var/lib/{name}")
-    yield
-    kubectl("delete", "pv", *names, "--timeout=60s")
+    """Two for one claim: whoever is replaced gets the second one."""
+    with provided(virtual.node, "first-vm-disk", "second-vm-disk"):
+        yield
 
 
 async def test_vms_take_it_up_at_their_next_start(ada: httpx.AsyncClient, eyes: KubeEyes) -> None:

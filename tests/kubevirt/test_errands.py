@@ -1,12 +1,12 @@
 """What is asked of a running virtual machine once: that its guest reboots, that it moves to another node."""
 
-import json
 from typing import Any
 
 import httpx
 import pytest
 
 from testbed.kubevirt import KubeVirt, guest
+from tests.e2e.disks import provided
 from tests.e2e.kube_eyes import KubeEyes
 from tests.e2e.platform import eventually
 from tests.e2e.sockets import Streams
@@ -99,34 +99,21 @@ async def test_a_stop_ends_a_move_that_waits(ada: httpx.AsyncClient, eyes: KubeE
 
 
 async def test_what_cannot_move_says_why(ada: httpx.AsyncClient, eyes: KubeEyes, virtual: KubeVirt) -> None:
-    kubectl = virtual.node.control_plane.kubectl
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": "unshared"},
-        "spec": {
-            "capacity": {"storage": "64Mi"},
-            "accessModes": ["ReadWriteOnce"],
-            "hostPath": {"path": "/var/lib/unshared", "type": "DirectoryOrCreate"},
-        },
-    }
-    kubectl("create", "-f", "-", stdin=json.dumps(volume))
-    virtual.node.run("install", "-d", "-m", "777", "/var/lib/unshared")
-    volumes = [{"type": "persistent", "name": "data", "size": "64Mi"}]
-    cluster = await _made(ada, "tied", vm={"kernel_boot": KERNEL, "volumes": volumes})
-    refused: list[dict[str, Any]] = []
+    with provided(virtual.node, "unshared"):
+        volumes = [{"type": "persistent", "name": "data", "size": "64Mi"}]
+        cluster = await _made(ada, "tied", vm={"kernel_boot": KERNEL, "volumes": volumes})
+        refused: list[dict[str, Any]] = []
 
-    async def said() -> bool:
-        answer = await ada.post("/instances/tied-instance-1/operate", json={"operation": "migrate"})
-        assert answer.status_code == 409, answer.text
-        refused.append(answer.json())
-        return "is not shared" in refused[-1]["detail"]
+        async def said() -> bool:
+            answer = await ada.post("/instances/tied-instance-1/operate", json={"operation": "migrate"})
+            assert answer.status_code == 409, answer.text
+            refused.append(answer.json())
+            return "is not shared" in refused[-1]["detail"]
 
-    await eventually(said, "KubeVirt says why", 60)
-    assert refused[-1]["capabilities"]["migrate"] is False
-    assert "migrate" not in refused[-1]["allowed_operations"]
-    await _delete(ada, eyes, cluster)
-    kubectl("delete", "pv", "unshared", "--timeout=60s")
+        await eventually(said, "KubeVirt says why", 60)
+        assert refused[-1]["capabilities"]["migrate"] is False
+        assert "migrate" not in refused[-1]["allowed_operations"]
+        await _delete(ada, eyes, cluster)
 
 
 async def _reboots(client: httpx.AsyncClient, streams: Streams, eyes: KubeEyes, namespace: str, name: str) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from testbed.kubevirt import KubeVirt, guest, images
+from tests.e2e.disks import provided
 from tests.e2e.kube_eyes import KubeEyes
 from tests.e2e.sockets import Streams, until
 
@@ -27,23 +28,8 @@ SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVuZCBvZiB0aGUga2V5IGVuZCBvZiB0a
 
 @pytest.fixture
 def disk(virtual: KubeVirt) -> Iterator[None]:
-    """What a storage class would provide: a volume for the one claim that a test makes."""
-    kubectl = virtual.node.control_plane.kubectl
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": "vm-disk"},
-        "spec": {
-            "capacity": {"storage": "64Mi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": "/var/lib/vm-disk", "type": "DirectoryOrCreate"},
-        },
-    }
-    kubectl("create", "-f", "-", stdin=json.dumps(volume))
-    virtual.node.run("install", "-d", "-m", "777", "/var/lib/vm-disk")
-    yield
-    kubectl("delete", "pv", "vm-disk", "--timeout=60s")
+    with provided(virtual.node, "vm-disk"):
+        yield
 
 
 async def test_two_boot_and_answer_on_their_consoles(ada: httpx.AsyncClient, streams: Streams, eyes: KubeEyes) -> None:

@@ -1,7 +1,6 @@
 """Changing a container cluster on a real node, through CMP's HTTP API only: seen from inside the containers."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import httpx
 import pytest
 
 from testbed.node import Node, images
+from tests.e2e.disks import provided
 from tests.e2e.kube_eyes import KubeEyes
 from tests.e2e.platform import eventually
 
@@ -19,23 +19,9 @@ SIZE = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_in
 
 @pytest.fixture
 def disks(node: Node) -> Iterator[None]:
-    """Two volumes for one claim: whoever is replaced gets the second one."""
-    names = ("first-disk", "second-disk")
-    for name in names:
-        disk = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {
-                "capacity": {"storage": "64Mi"},
-                "accessModes": ["ReadWriteOnce"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": {"path": f"/var/lib/{name}", "type": "DirectoryOrCreate"},
-            },
-        }
-        node.control_plane.kubectl("create", "-f", "-", stdin=json.dumps(disk))
-    yield
-    node.control_plane.kubectl("delete", "pv", *names, "--timeout=60s")
+    """Two for one claim: whoever is replaced gets the second one."""
+    with provided(node, "first-disk", "second-disk"):
+        yield
 
 
 async def test_a_size_is_changed_under_a_running_process(ada: httpx.AsyncClient, eyes: KubeEyes, node: Node) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from testbed.node import Node, images
+from tests.e2e.disks import provided
 from tests.e2e.kube_eyes import KubeEyes
 from tests.e2e.platform import eventually
 
@@ -19,22 +20,8 @@ SIZE = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_in
 
 @pytest.fixture
 def disks(node: Node) -> Iterator[None]:
-    """What a storage class would provide: a volume for the one claim that a test makes."""
-    name = "cmp-test-disk"
-    disk = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": f"/var/lib/{name}", "type": "DirectoryOrCreate"},
-        },
-    }
-    node.control_plane.kubectl("create", "-f", "-", stdin=json.dumps(disk))
-    yield
-    node.control_plane.kubectl("delete", "pv", name, "--timeout=60s")
+    with provided(node, "cmp-test-disk", size="1Gi"):
+        yield
 
 
 async def test_every_setting_reaches_the_process(ada: httpx.AsyncClient, node: Node, disks: None) -> None:

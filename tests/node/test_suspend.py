@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from testbed.node import Node, images
+from tests.e2e.disks import path, provided
 from tests.e2e.platform import eventually
 from tests.node.agent import Agent
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.node
 
 SIZE = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_instance": 32}
 NAME = "kept-instance-1"
-DISK = "/var/lib/cmp-test-suspend"
+DISK = "cmp-test-suspend"
 # Counts in memory, is always busy, and leaves word when it is asked to end.
 BUSY = "trap 'echo asked to end >> /data/log; exit 0' TERM; (while :; do :; done) & /web & wait"
 KEPT: dict[str, Any] = {
@@ -32,21 +33,9 @@ KEPT: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 async def kept(ada: httpx.AsyncClient, node: Node, agent: Agent) -> AsyncIterator["Kept"]:
-    disk = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": "cmp-test-suspend"},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": DISK, "type": "DirectoryOrCreate"},
-        },
-    }
-    node.control_plane.kubectl("create", "-f", "-", stdin=json.dumps(disk))
-    yield Kept(node, (await _made(ada, "kept", container=KEPT))["namespace"])
-    await _delete(ada, "kept")
-    node.control_plane.kubectl("delete", "pv", "cmp-test-suspend", "--timeout=60s")
+    with provided(node, DISK, size="1Gi"):
+        yield Kept(node, (await _made(ada, "kept", container=KEPT))["namespace"])
+        await _delete(ada, "kept")
 
 
 async def test_without_an_agent_it_is_refused(ada: httpx.AsyncClient, node: Node) -> None:
@@ -234,7 +223,7 @@ class Kept:
         return [each["conditions"]["ready"] for each in endpoints] == [True]
 
     def log(self) -> list[str]:
-        return self._node.run("cat", f"{DISK}/log").splitlines()
+        return self._node.run("cat", f"{path(DISK)}/log").splitlines()
 
 
 def _pod(node: Node, namespace: str, name: str) -> Any:
