@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.cluster_api import ClusterApi, Json, Namespace, condition, pod, running
+from tests.contract.cluster_api import STRATEGIC, ClusterApi, Json, Namespace, condition, pod, running
 
 
 def test_defaults(cluster_api: ClusterApi, namespace: Namespace) -> None:
@@ -188,3 +188,43 @@ def test_eviction_goes_with_grace(cluster_api: ClusterApi, namespace: Namespace)
     cluster_api.patch(path, {"metadata": {"finalizers": None}})
     cluster_api.until_gone(path)
     cluster_api.post(f"{path}/eviction", eviction).refused(404, "NotFound")
+
+
+@pytest.fixture
+def with_sizes(cluster_api: ClusterApi) -> ClusterApi:
+    if not cluster_api.simulated:
+        pytest.skip("kwok's nodes tell no container's size; tests/node/test_changing.py resizes on a real one")
+    return cluster_api
+
+
+def test_a_resize_changes_the_size_and_nothing_else(with_sizes: ClusterApi, namespace: Namespace) -> None:
+    cluster_api = with_sizes
+    cluster_api.post(namespace.of("pods"), pod("a", cpu="100m", memory="64Mi")).ok(201)
+    cluster_api.until(namespace.of("pods", "a"), running)
+    path = f"{namespace.of('pods', 'a')}/resize"
+    grown = cluster_api.patch(path, _sized("200m", "128Mi"), STRATEGIC).ok()
+    assert grown["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "200m", "memory": "128Mi"}
+    assert grown["spec"]["containers"][0]["image"] == "nginx:1"
+    assert grown["metadata"]["generation"] == 2
+    imaged = {"spec": {"containers": [{"name": "main", "image": "nginx:2"}]}}
+    cluster_api.patch(path, imaged, STRATEGIC).refused(422, "Invalid")
+    burstable = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "50m"}}}]}}
+    cluster_api.patch(path, burstable, STRATEGIC).refused(422, "Invalid")
+    other = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000"}, **_sized("300m", "128Mi")}
+    assert cluster_api.patch(path, other, STRATEGIC).status in (409, 422)
+
+
+def test_a_resize_beyond_its_node_is_forbidden(with_sizes: ClusterApi, namespace: Namespace) -> None:
+    cluster_api = with_sizes
+    cluster_api.post(namespace.of("pods"), pod("a", cpu="100m", memory="64Mi")).ok(201)
+    cluster_api.until(namespace.of("pods", "a"), running)
+    path = f"{namespace.of('pods', 'a')}/resize"
+    refused = cluster_api.patch(path, _sized("100k", "64Mi"), STRATEGIC).refused(403, "Forbidden")
+    assert "node didn't have enough allocatable resources: cpu, requested: 100000000" in refused["message"]
+    assert {"reason": "NodeCapacity"} in refused["details"]["causes"]
+
+
+def _sized(cpu: str, memory: str) -> Json:
+    size = {"cpu": cpu, "memory": memory}
+    resources = {"requests": size, "limits": size}
+    return {"spec": {"containers": [{"name": "main", "resources": resources}]}}
