@@ -21,8 +21,8 @@ from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
 from app.services.catalogue import ChosenImage, Size
 from app.services.clusters import ClusterView
-from app.services.operations import supersede
-from app.store import clusters, events, operations
+from app.services.operations import begin, supersede
+from app.store import events, operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +80,10 @@ async def _begin(
         total=len(members),
     )
     await supersede(session, viewer, cluster, operation, only_kind=True)
-    session.add(operation)
     for member in members:
         member.grace = None
         member.version += 1
-    await session.flush()
-    await clusters.due_now(session, cluster.id)
-    await events.add(
-        session,
-        kind="operation.started",
-        actor=viewer.username,
-        cluster=cluster,
-        operation_id=operation.id,
-        status=cluster.phase,
-        message=f"{operation.kind}, revision {cluster.revision}",
-        request_id=request_id,
-    )
+    await begin(session, viewer, cluster, operation, f"{operation.kind}, revision {cluster.revision}")
     return operation
 
 

@@ -24,8 +24,8 @@ from app.models import (
 from app.rules import lifecycle
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
-from app.services.operations import supersede
-from app.store import clusters, events, instances, ledger, operations
+from app.services.operations import begin, supersede
+from app.store import instances, ledger, operations
 
 _ANEW = (InstanceOperation.RESTART, InstanceOperation.REPLACE)
 
@@ -103,7 +103,7 @@ async def operate(
         incarnation=instance.incarnation if operation in _ANEW else None,
     )
     await supersede(session, viewer, cluster, row)
-    await _begin(session, viewer, cluster, instance, row)
+    await begin(session, viewer, cluster, row, instance=instance)
     return instance, row
 
 
@@ -118,24 +118,8 @@ async def _send(
             raise WrongState(f"{open_.kind} {open_.id} is under way on it. Wait until that has ended.")
     kind = OperationKind(f"instance.{operation}")
     row = operations.new(viewer, kind, cluster, id=uuids.uuid7(), request_id=request_id, instance=instance)
-    await _begin(session, viewer, cluster, instance, row)
+    await begin(session, viewer, cluster, row, instance=instance)
     return instance, row
-
-
-async def _begin(session: Session, viewer: Viewer, cluster: Cluster, instance: Instance, row: Operation) -> None:
-    session.add(row)
-    await clusters.due_now(session, cluster.id)
-    await events.add(
-        session,
-        kind="operation.started",
-        actor=viewer.username,
-        cluster=cluster,
-        instance=instance,
-        operation_id=row.id,
-        status=instance.status,
-        message=row.kind,
-        request_id=row.request_id,
-    )
 
 
 def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation, grace: int | None) -> None:

@@ -6,10 +6,10 @@ from contextlib import suppress
 
 from app.database import Database, Session
 from app.errors import NotFound
-from app.models import Cluster, Operation, OperationStatus
+from app.models import Cluster, Instance, Operation, OperationStatus
 from app.rules.access import Viewer
 from app.services.events import Broadcaster
-from app.store import events, operations
+from app.store import clusters, events, operations
 
 _LOOK = 1.0
 
@@ -66,4 +66,29 @@ async def supersede(
             told | {"operation_id": op.id, "instance_id": op.instance_id, "instance_name": op.instance_name}
             for op in ended
         ],
+    )
+
+
+async def begin(
+    session: Session,
+    viewer: Viewer,
+    cluster: Cluster,
+    operation: Operation,
+    message: str | None = None,
+    instance: Instance | None = None,
+) -> None:
+    """Writes it, has its cluster visited next, and tells of it."""
+    session.add(operation)
+    await session.flush()
+    await clusters.due_now(session, cluster.id)
+    await events.add(
+        session,
+        kind="operation.started",
+        actor=viewer.username,
+        cluster=cluster,
+        instance=instance,
+        operation_id=operation.id,
+        status=cluster.phase if instance is None else instance.status,
+        message=message or operation.kind,
+        request_id=operation.request_id,
     )

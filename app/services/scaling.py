@@ -21,8 +21,8 @@ from app.rules import volumes
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
 from app.services.clusters import ClusterView, ledger_entry, load, missing, new_instance
-from app.services.operations import supersede
-from app.store import clusters, events, ledger, operations
+from app.services.operations import begin, supersede
+from app.store import clusters, ledger, operations
 
 
 async def hold(session: Session, viewer: Viewer, key: uuid.UUID | str) -> ClusterView:
@@ -74,21 +74,10 @@ async def scale(
     await _grow(session, cluster, view.instances, wanted - len(staying), operation)
     for member in leaving:
         _let_go(member, operation)
-    session.add(operation)
     cluster.instance_count = wanted
     cluster.updated_at = operation.created_at
-    await session.flush()
-    await clusters.due_now(session, cluster.id)
-    await events.add(
-        session,
-        kind="operation.started",
-        actor=viewer.username,
-        cluster=cluster,
-        operation_id=operation.id,
-        status=cluster.phase,
-        message=f"{operation.kind} from {len(staying)} to {wanted}",
-        request_id=request_id,
-    )
+    message = f"{operation.kind} from {len(staying)} to {wanted}"
+    await begin(session, viewer, cluster, operation, message)
     return operation
 
 
