@@ -37,7 +37,16 @@ _CONTAINER: Mapping[Is, Mapping[Op, Is]] = {
     Is.DELETING: {},
 }
 # Whether a machine may move depends on where it runs: that has tests of its own.
-_VM = {**_CONTAINER, Is.RUNNING: {**_CONTAINER[Is.RUNNING], Op.REBOOT: Is.RUNNING}}
+_VM = {
+    **_CONTAINER,
+    Is.RUNNING: {
+        Op.STOP: Is.STOPPED,
+        Op.SUSPEND: Is.SUSPENDED,
+        Op.RESTART: Is.RUNNING,
+        Op.REBOOT: Is.RUNNING,
+        Op.REPLACE: Is.RUNNING,
+    },
+}
 LEADS_TO = {"container": _CONTAINER, "vm": _VM}
 # No node has room for it, and its owner may have it.
 HUGE = {"memory_per_instance": "2Ti"}
@@ -87,21 +96,17 @@ class Engine:
 
 
 async def differences(client: httpx.AsyncClient, engine: Engine) -> list[str]:
-    """Sentences about where this engine differs from the table."""
-    found: list[str] = []
+    """Sentences about where this engine differs from the table.
+
+    Rows at the same time, but for those that are held by what holds others up as well.
+    """
     # What fails takes its time: it is made first, and tried last.
     await _made(client, engine, Is.FAILED)
-    states = [state for state in engine.table if state is not Is.FAILED]
-    for state in [*states, Is.FAILED]:
-        try:
-            differs = await _row(client, engine, state)
-        except AssertionError as error:
-            differs = [f"{state}: {error}"]
-        print(f"{state}: tried; differences: {differs}", flush=True)
-        found += differs
-        await client.delete(f"/clusters/each-{state}")
+    free = [state for state in engine.table if state not in (*engine.holds, Is.FAILED)]
+    found = await asyncio.gather(*(_tried(client, engine, state) for state in free))
+    found += [await _tried(client, engine, state) for state in (*engine.holds, Is.FAILED)]
     await asyncio.gather(*(_gone(client, state) for state in engine.table))
-    return found
+    return [sentence for row in found for sentence in row]
 
 
 async def refusals(client: httpx.AsyncClient, name: str, state: str, possible: list[str]) -> list[str]:
@@ -119,6 +124,16 @@ async def refusals(client: httpx.AsyncClient, name: str, state: str, possible: l
         elif (after := await _shown(client, name)) != before:
             found.append(f"{state}, {operation}: refused, and yet {before} became {after}")
     return found
+
+
+async def _tried(client: httpx.AsyncClient, engine: Engine, state: Is) -> list[str]:
+    try:
+        differs = await _row(client, engine, state)
+    except AssertionError as error:
+        differs = [f"{state}: {error}"]
+    print(f"{state}: tried; differences: {differs}", flush=True)
+    await client.delete(f"/clusters/each-{state}")
+    return differs
 
 
 async def _row(client: httpx.AsyncClient, engine: Engine, state: Is) -> list[str]:

@@ -14,7 +14,7 @@ from tests.e2e.platform import Platform, user
 
 pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(1200)]
 
-RUNS = {"instance_type": "vm", "cpu_per_instance": "100m", "memory_per_instance": 128, "image": images.GUEST_DISK}
+RUNS = {"instance_type": "vm", "cpu_per_instance": "40m", "memory_per_instance": 128, "image": images.GUEST_DISK}
 KERNEL = {
     "image": images.GUEST_KERNEL,
     "kernel_path": f"/{guest.KERNEL}",
