@@ -49,12 +49,16 @@ def not_known() -> Unauthenticated:
     return Unauthenticated("A valid bearer token is needed: send it as `Authorization: Bearer <token>`.")
 
 
-async def authenticate(database: Database, authorization: str | None) -> Viewer:
-    """In a short read of its own, ended before anything is claimed (snapshot isolation would refuse the claim)."""
+async def asker(database: Database, authorization: str | None) -> Row:
+    """The user's columns, in a short read that ends before anything is claimed (snapshot isolation would refuse it)."""
     row = await users.by_token(database, presented(authorization))
     if row is None:
         raise not_known()
-    return viewer_of(row)
+    return row
+
+
+async def authenticate(database: Database, authorization: str | None) -> Viewer:
+    return viewer_of(await asker(database, authorization))
 
 
 def viewer_of(row: Row, prefix: str = "") -> Viewer:
@@ -63,7 +67,7 @@ def viewer_of(row: Row, prefix: str = "") -> Viewer:
 
 def require(viewer: Viewer, permission: Permission) -> None:
     if not viewer.may(permission):
-        raise Forbidden("Your role does not allow this. Ask an administrator.")
+        raise Forbidden(f"This needs {permission}, which your role ({viewer.role}) lacks. Ask an administrator.")
 
 
 class Strategy(Protocol):

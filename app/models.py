@@ -111,8 +111,12 @@ class Reason(enum.StrEnum):
 
 
 class Role(enum.StrEnum):
+    """`rules.access.PERMISSIONS` says what each may."""
+
     ADMIN = "admin"
+    OPERATOR = "operator"
     USER = "user"
+    VIEWER = "viewer"
 
 
 class QuotaStrategy(enum.StrEnum):

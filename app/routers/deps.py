@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
 from app import auth, telemetry
-from app.database import Database, Session
+from app.database import Database, Row, Session
 from app.errors import Invalid, KeyReused, Stale, Unavailable, Unsupported
 from app.models import Cluster
 from app.routers.wire import Json, encode, matches
@@ -57,16 +57,23 @@ def state_of(connection: HTTPConnection) -> State:
     return state
 
 
-async def _state(request: Request) -> State:
+async def _state(connection: HTTPConnection) -> State:
     # A plain function would be run in a thread by FastAPI, for every request.
-    return state_of(request)
+    return state_of(connection)
 
 
 CurrentState = Annotated[State, Depends(_state)]
 
 
-async def viewer_of(request: Request, state: CurrentState) -> Viewer:
-    return await auth.authenticate(state.database, request.headers.get("authorization"))
+async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
+    return await auth.asker(state.database, connection.headers.get("authorization"))
+
+
+CurrentAsker = Annotated[Row, Depends(_asker)]
+
+
+async def viewer_of(asker: CurrentAsker) -> Viewer:
+    return auth.viewer_of(asker)
 
 
 CurrentViewer = Annotated[Viewer, Depends(viewer_of)]
