@@ -14,7 +14,7 @@ from app.database import Database, Row, Session
 from app.errors import Forbidden, QuotaExceeded, Unauthenticated
 from app.models import QuotaStrategy, Role
 from app.rules import units
-from app.rules.access import Permission, Viewer
+from app.rules.access import PERMISSIONS, Permission, Scope, Viewer
 from app.rules.quota import DIMENSIONS, Account, Amounts
 from app.store import ledger, users
 
@@ -62,12 +62,22 @@ async def authenticate(database: Database, authorization: str | None) -> Viewer:
 
 
 def viewer_of(row: Row, prefix: str = "") -> Viewer:
-    return Viewer(uuid.UUID(str(row[f"{prefix}id"])), row[f"{prefix}username"], Role(row[f"{prefix}role"]))
+    scopes = row[f"{prefix}token_scopes"]
+    return Viewer(
+        uuid.UUID(str(row[f"{prefix}id"])),
+        row[f"{prefix}username"],
+        Role(row[f"{prefix}role"]),
+        None if scopes is None else frozenset(Scope(scope) for scope in scopes.split()),
+        row[f"{prefix}token_expires_at"],
+    )
 
 
 def require(viewer: Viewer, permission: Permission) -> None:
-    if not viewer.may(permission):
+    if viewer.may(permission):
+        return
+    if permission not in PERMISSIONS[viewer.role]:
         raise Forbidden(f"This needs {permission}, which your role ({viewer.role}) lacks. Ask an administrator.")
+    raise Forbidden(f"This needs {permission}, which this token's scopes leave out. Use another token.")
 
 
 class Strategy(Protocol):

@@ -45,12 +45,12 @@ def permissions() -> str:
         "Generated from `app/rules/access.py` and the routes by `make docs`. Why it is so:",
         "[ADR 0035](adr/0035-one-table-of-permissions.md).",
         "",
-        f"| permission | {' | '.join(Role)} | what it is |",
-        f"|---|{'---|' * len(Role)}---|",
+        f"| permission | {' | '.join(Role)} | scopes that leave it | what it is |",
+        f"|---|{'---|' * len(Role)}---|---|",
     ]
-    for permission, (_, meaning) in TABLE.items():
+    for permission, (_, scopes, meaning) in TABLE.items():
         marks = " | ".join("yes" if permission in PERMISSIONS[role] else "" for role in Role)
-        rows.append(f"| `{permission}` | {marks} | {meaning} |")
+        rows.append(f"| `{permission}` | {marks} | {scopes.replace(' ', ', ')} | {meaning} |")
     rows += ["", "| route | needs |", "|---|---|"]
     for (method, path), (needed,) in sorted(declared(create_app(Settings.model_construct()).routes).items(), key=_path):
         rows.append(f"| `{method} {path}` | {f'`{needed}`' if needed else 'nothing: public'} |")

@@ -113,6 +113,7 @@ async def list_clusters(request: Request) -> Response:
     if answer.viewer is None:
         raise auth.not_known()
     auth.require(auth.viewer_of(answer.viewer, "viewer_"), Permission.CLUSTERS_READ)
+    state.last_used.note(answer.viewer["viewer_token_id"], answer.viewer["viewer_token_last_used_at"])
     items = [views.cluster_summary(row, row["owner"]) for row in answer.page.items]
     following = next_cursor(state, scope, query.sort, answer.page.last)
     return tagged(request, {"items": items, "next_cursor": following})

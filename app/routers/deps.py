@@ -26,6 +26,7 @@ from app.rules.sealing import NoKey, Sealer
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.streams import Reach, Streams
+from app.services.tokens import LastUsed
 from app.settings import Settings
 from app.store import idempotency
 from app.store.paging import PageRequest
@@ -43,6 +44,7 @@ class State:
     broadcaster: Broadcaster
     catalogue: Catalogue
     streams: Streams
+    last_used: LastUsed
     sealer: Sealer = field(default_factory=Sealer)
     cursor_secret: bytes = b""
     nudge: Callable[[uuid.UUID], None] = lambda _cluster_id: None
@@ -66,7 +68,9 @@ CurrentState = Annotated[State, Depends(_state)]
 
 
 async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
-    return await auth.asker(state.database, connection.headers.get("authorization"))
+    asker = await auth.asker(state.database, connection.headers.get("authorization"))
+    state.last_used.note(asker["token_id"], asker["token_last_used_at"])
+    return asker
 
 
 CurrentAsker = Annotated[Row, Depends(_asker)]

@@ -28,6 +28,7 @@ class Owned:
 
     owner: Caller
     cluster: dict[str, Any]
+    token: str = ""
 
     def key(self, noun: str, by: str) -> str:
         member = self.cluster["instances"][0]
@@ -39,6 +40,7 @@ class Owned:
             ("operation", "id"): self.cluster["operation"]["id"],
             ("user", "id"): self.owner.id,
             ("user", "name"): self.owner.name,
+            ("token", "id"): self.token,
             ("flavour", "name"): "hidden",
             ("image", "name"): "hidden",
         }
@@ -73,6 +75,12 @@ ROUTES: dict[tuple[str, str], Probe] = {
     ("PATCH", "/api/v1/users/{user}"): Probe("user", {"quota_cpu": 9}, may="admin"),
     ("DELETE", "/api/v1/users/{user}"): Probe("user", may="admin"),
     ("POST", "/api/v1/users/{user}/token"): Probe("user", may="admin"),
+    ("GET", "/api/v1/tokens/"): Probe(),
+    ("POST", "/api/v1/tokens/"): Probe(body={"name": "another"}),
+    ("DELETE", "/api/v1/tokens/{token}"): Probe("token"),
+    ("GET", "/api/v1/users/{user}/tokens/"): Probe("user", may=LOOKING_AFTER),
+    ("POST", "/api/v1/users/{user}/tokens/"): Probe("user", {"name": "another"}, may="admin"),
+    ("DELETE", "/api/v1/users/{user}/tokens/{token}"): Probe("user", may="admin"),
     ("POST", "/api/v1/clusters/"): Probe(body=wish("made-by-a-stranger"), may=CHANGING),
     ("GET", "/api/v1/clusters/"): Probe(),
     ("GET", "/api/v1/clusters/{cluster}"): Probe("cluster"),
@@ -117,7 +125,7 @@ ROUTES: dict[tuple[str, str], Probe] = {
     ("GET", "/readyz"): Probe(open=True),
 }
 # By what a path names it, where that is not either.
-FORMS = {"operation": ("id",), "flavour": ("name",), "image": ("name",)}
+FORMS = {"operation": ("id",), "token": ("id",), "flavour": ("name",), "image": ("name",)}
 TENANTS = ("cluster", "instance", "operation")
 NAMING = [route for route, probe in ROUTES.items() if probe.noun]
 GUARDED = [route for route, probe in ROUTES.items() if not probe.open]
@@ -130,7 +138,8 @@ async def owned(api: Api) -> Owned:
     flavour = await api.admin.post("/flavours/", json=hidden | {"cpu": 1, "memory": 64})
     image = await api.admin.post("/images/", json=hidden | {"instance_type": "vm", "reference": "hidden:1"})
     assert (flavour.status_code, image.status_code) == (201, 201)
-    return Owned(owner, await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"}))
+    token = (await owner.get("/tokens/")).json()["items"][0]["id"]
+    return Owned(owner, await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"}), token)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +172,7 @@ async def call(caller: Caller, route: tuple[str, str], key: str = "anything", **
     method, path = route
     probe = ROUTES[route]
     path = (path.replace("{" + probe.noun + "}", key) if probe.noun else path).replace("{port}", "80")
+    path = path.replace("{token}", str(uuid.UUID(int=1)))
     if method == WEBSOCKET:
         return await upgrade(caller, path, urlencode(probe.query), headers)
     url = f"http://cmp{path}"
@@ -245,7 +255,7 @@ async def test_each_role_gets_what_is_its_own(api: Api, role: str, route: tuple[
     changed = await api.admin.patch(f"/users/{asker.name}", json={"role": role})
     assert changed.json()["role"] == role
     # If-Match keeps whoever may from changing what others are tested with.
-    named = {"missing": str(uuid.uuid4()) if probe.noun in TENANTS else "no-such-thing"}
+    named = {"missing": str(uuid.uuid4()) if probe.noun in (*TENANTS, "token") else "no-such-thing"}
     if probe.noun in TENANTS:
         named |= {"mine": mine.key(probe.noun, "id"), "theirs": theirs.key(probe.noun, "id")}
     answers = {}

@@ -29,4 +29,4 @@ def test_an_operator_changes_no_users_and_a_viewer_nothing_but_its_token() -> No
 
 def test_the_table_names_every_permission_and_only_roles() -> None:
     assert set(TABLE) == set(Permission)
-    assert {role for roles, _ in TABLE.values() for role in roles.split()} == set(Role)
+    assert {role for roles, _, _ in TABLE.values() for role in roles.split()} == set(Role)
