@@ -40,6 +40,7 @@ from app.routers import (
     policy,
     problems,
     reach,
+    tokens,
     users,
 )
 from app.routers.deps import State
@@ -47,6 +48,7 @@ from app.services import users as user_service
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.streams import Streams
+from app.services.tokens import LastUsed
 from app.settings import Settings
 from app.store import platform
 
@@ -59,6 +61,7 @@ _NOUNS = (
     instances,
     operations,
     users,
+    tokens,
     events,
     flavours,
     images,
@@ -81,9 +84,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     database = Database(settings.database(), pool_size=settings.database_pool)
     broadcaster = Broadcaster(database)
     streams = _streams(settings, database, broadcaster)
-    app.state.cmp = State(settings, database, broadcaster, Catalogue(database), streams)
+    app.state.cmp = State(settings, database, broadcaster, Catalogue(database), streams, LastUsed(database))
     for noun in (*_NOUNS, reach):
         app.include_router(noun.router, prefix=_API)
+    app.include_router(tokens.of_users, prefix=_API)
     app.include_router(health.router)
     problems.install(app)
     openapi.install(app)
@@ -114,6 +118,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         state.sealer = worker.sealer_of(settings)
         await state.broadcaster.open()
         await stack.enter_async_context(_task(state.broadcaster.run()))
+        await stack.enter_async_context(_task(state.last_used.run()))
         stack.push_async_callback(state.streams.close)
         if settings.worker == "embedded":
             kubernetes = await stack.enter_async_context(_kubernetes(settings))

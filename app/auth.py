@@ -14,7 +14,7 @@ from app.database import Database, Row, Session
 from app.errors import Forbidden, QuotaExceeded, Unauthenticated
 from app.models import QuotaStrategy, Role
 from app.rules import units
-from app.rules.access import Permission, Viewer
+from app.rules.access import PERMISSIONS, Permission, Scope, Viewer
 from app.rules.quota import DIMENSIONS, Account, Amounts
 from app.store import ledger, users
 
@@ -49,21 +49,35 @@ def not_known() -> Unauthenticated:
     return Unauthenticated("A valid bearer token is needed: send it as `Authorization: Bearer <token>`.")
 
 
-async def authenticate(database: Database, authorization: str | None) -> Viewer:
-    """In a short read of its own, ended before anything is claimed (snapshot isolation would refuse the claim)."""
+async def asker(database: Database, authorization: str | None) -> Row:
+    """The user's columns, in a short read that ends before anything is claimed (snapshot isolation would refuse it)."""
     row = await users.by_token(database, presented(authorization))
     if row is None:
         raise not_known()
-    return viewer_of(row)
+    return row
+
+
+async def authenticate(database: Database, authorization: str | None) -> Viewer:
+    return viewer_of(await asker(database, authorization))
 
 
 def viewer_of(row: Row, prefix: str = "") -> Viewer:
-    return Viewer(uuid.UUID(str(row[f"{prefix}id"])), row[f"{prefix}username"], Role(row[f"{prefix}role"]))
+    scopes = row[f"{prefix}token_scopes"]
+    return Viewer(
+        uuid.UUID(str(row[f"{prefix}id"])),
+        row[f"{prefix}username"],
+        Role(row[f"{prefix}role"]),
+        None if scopes is None else frozenset(Scope(scope) for scope in scopes.split()),
+        row[f"{prefix}token_expires_at"],
+    )
 
 
 def require(viewer: Viewer, permission: Permission) -> None:
-    if not viewer.may(permission):
-        raise Forbidden("Your role does not allow this. Ask an administrator.")
+    if viewer.may(permission):
+        return
+    if permission not in PERMISSIONS[viewer.role]:
+        raise Forbidden(f"This needs {permission}, which your role ({viewer.role}) lacks. Ask an administrator.")
+    raise Forbidden(f"This needs {permission}, which this token's scopes leave out. Use another token.")
 
 
 class Strategy(Protocol):

@@ -111,8 +111,12 @@ class Reason(enum.StrEnum):
 
 
 class Role(enum.StrEnum):
+    """`rules.access.PERMISSIONS` says what each may."""
+
     ADMIN = "admin"
+    OPERATOR = "operator"
     USER = "user"
+    VIEWER = "viewer"
 
 
 class QuotaStrategy(enum.StrEnum):
@@ -299,7 +303,9 @@ class ApiToken(Base):
     token_hash: Mapped[str] = mapped_column(AsciiString(64), unique=True, doc="SHA-256, hexadecimal")
     hint: Mapped[str] = mapped_column(AsciiString(32))
     name: Mapped[str] = mapped_column(AsciiString(63))
+    scopes: Mapped[str | None] = mapped_column(AsciiString(64), doc="see rules.access; none: all that the role may")
     expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None] = mapped_column(doc="to about a minute")
     created_at: Mapped[datetime]
 
     user: Mapped[User] = relationship(back_populates="tokens", lazy="raise")

@@ -1,4 +1,4 @@
-"""Writes docs/openapi.json and docs/settings.md, which are derived from the code; `--check` says if they are fresh."""
+"""Writes openapi.json, settings.md and permissions.md, which are derived from the code; `--check`: are they fresh?"""
 
 import json
 import sys
@@ -7,6 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from app.models import Role  # noqa: E402
+from app.routers.access import declared  # noqa: E402
+from app.rules.access import PERMISSIONS, TABLE  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from main import create_app  # noqa: E402
 
@@ -34,7 +37,32 @@ def settings() -> str:
     return "\n".join(rows) + "\n"
 
 
-FILES = {"docs/openapi.json": openapi, "docs/settings.md": settings}
+def permissions() -> str:
+    """What each role may, and what each route needs."""
+    rows = [
+        "# Permissions",
+        "",
+        "Generated from `app/rules/access.py` and the routes by `make docs`. Why it is so:",
+        "[ADR 0035](adr/0035-one-table-of-permissions.md).",
+        "",
+        f"| permission | {' | '.join(Role)} | scopes that leave it | what it is |",
+        f"|---|{'---|' * len(Role)}---|---|",
+    ]
+    for permission, (_, scopes, meaning) in TABLE.items():
+        marks = " | ".join("yes" if permission in PERMISSIONS[role] else "" for role in Role)
+        rows.append(f"| `{permission}` | {marks} | {scopes.replace(' ', ', ')} | {meaning} |")
+    rows += ["", "| route | needs |", "|---|---|"]
+    for (method, path), (needed,) in sorted(declared(create_app(Settings.model_construct()).routes).items(), key=_path):
+        rows.append(f"| `{method} {path}` | {f'`{needed}`' if needed else 'nothing: public'} |")
+    return "\n".join(rows) + "\n"
+
+
+def _path(item: tuple[tuple[str, str], object]) -> tuple[str, str]:
+    (method, path), _ = item
+    return path, method
+
+
+FILES = {"docs/openapi.json": openapi, "docs/settings.md": settings, "docs/permissions.md": permissions}
 
 
 def main() -> int:

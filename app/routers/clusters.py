@@ -11,6 +11,7 @@ from app.database import Session
 from app.errors import Invalid, NotFound
 from app.models import Cluster, ClusterPhase, InstanceType, Operation, OperationStatus
 from app.routers import bulk, queries, views
+from app.routers.access import needs
 from app.routers.deps import (
     CurrentState,
     CurrentViewer,
@@ -64,12 +65,13 @@ class ClusterQuery(PageQuery):
         min_length=1,
         max_length=63,
         pattern=r"^(\*|[-._@A-Za-z0-9]+)$",
-        description="A username, or * for everyone's: for administrators.",
+        description="A username, or * for everyone's: for administrators and operators.",
     )
 
 
 @router.post(
     "/",
+    dependencies=[needs(Permission.CLUSTERS_WRITE)],
     status_code=201,
     response_model=schemas.ClusterRead,
     summary="Create a cluster",
@@ -111,18 +113,16 @@ async def list_clusters(request: Request) -> Response:
     if answer.viewer is None:
         raise auth.not_known()
     auth.require(auth.viewer_of(answer.viewer, "viewer_"), Permission.CLUSTERS_READ)
-    return tagged(
-        request,
-        {
-            "items": [views.cluster_summary(row, row["owner"]) for row in answer.page.items],
-            "next_cursor": next_cursor(state, scope, query.sort, answer.page.last),
-        },
-    )
+    state.last_used.note(answer.viewer["viewer_token_id"], answer.viewer["viewer_token_last_used_at"])
+    items = [views.cluster_summary(row, row["owner"]) for row in answer.page.items]
+    following = next_cursor(state, scope, query.sort, answer.page.last)
+    return tagged(request, {"items": items, "next_cursor": following})
 
 
 router.add_api_route(
     "/",
     list_clusters,
+    dependencies=[needs(Permission.CLUSTERS_READ)],
     methods=["GET"],
     response_model=schemas.Listing[schemas.ClusterSummary],
     summary="List your clusters, newest first",
@@ -131,7 +131,12 @@ router.add_api_route(
 )
 
 
-@router.get("/{cluster}", response_model=schemas.ClusterRead, summary="One cluster, with its instances")
+@router.get(
+    "/{cluster}",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    response_model=schemas.ClusterRead,
+    summary="One cluster, with its instances",
+)
 async def get(request: Request, state: CurrentState, viewer: CurrentViewer, cluster: Key) -> Response:
     async with state.database.reading() as session:
         view = await clusters.load(session, viewer, key_of(cluster))
@@ -140,6 +145,7 @@ async def get(request: Request, state: CurrentState, viewer: CurrentViewer, clus
 
 @router.patch(
     "/{cluster}",
+    dependencies=[needs(Permission.CLUSTERS_WRITE)],
     response_model=schemas.ClusterRead,
     summary="Change a cluster: size, image, settings, labels",
     description="Containers are resized where they run, and made again for another image or other settings: at most "
@@ -171,6 +177,7 @@ async def change(
 
 @router.delete(
     "/{cluster}",
+    dependencies=[needs(Permission.CLUSTERS_WRITE)],
     status_code=202,
     response_model=schemas.Accepted,
     summary="Delete a cluster",
@@ -202,7 +209,12 @@ async def delete(
     return Json({"message": message, "operation": views.operation(operation)}, 202)
 
 
-@router.post("/delete", response_model=schemas.BulkResult, summary="Delete many clusters")
+@router.post(
+    "/delete",
+    dependencies=[needs(Permission.CLUSTERS_WRITE)],
+    response_model=schemas.BulkResult,
+    summary="Delete many clusters",
+)
 async def delete_many(
     request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.BulkDelete
 ) -> Response:
@@ -217,7 +229,12 @@ async def delete_many(
     return await bulk.answer(request, state, viewer, body.ids, one, hold=hold)
 
 
-@router.post("/{cluster}/operate", response_model=schemas.BulkResult, summary="Operate on all instances of a cluster")
+@router.post(
+    "/{cluster}/operate",
+    dependencies=[needs(Permission.INSTANCES_OPERATE)],
+    response_model=schemas.BulkResult,
+    summary="Operate on all instances of a cluster",
+)
 async def operate(
     request: Request, state: CurrentState, viewer: CurrentViewer, cluster: Key, body: schemas.Operate
 ) -> Response:
@@ -238,6 +255,7 @@ async def operate(
 
 @router.post(
     "/{cluster}/scale",
+    dependencies=[needs(Permission.CLUSTERS_WRITE)],
     response_model=schemas.ClusterRead,
     summary="Give a cluster more instances, or fewer",
     description="New instances take the lowest free numbers. The highest numbers go, unless `remove` names others. "

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
 from app import auth, telemetry
-from app.database import Database, Session
+from app.database import Database, Row, Session
 from app.errors import Invalid, KeyReused, Stale, Unavailable, Unsupported
 from app.models import Cluster
 from app.routers.wire import Json, encode, matches
@@ -26,6 +26,7 @@ from app.rules.sealing import NoKey, Sealer
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.streams import Reach, Streams
+from app.services.tokens import LastUsed
 from app.settings import Settings
 from app.store import idempotency
 from app.store.paging import PageRequest
@@ -43,6 +44,7 @@ class State:
     broadcaster: Broadcaster
     catalogue: Catalogue
     streams: Streams
+    last_used: LastUsed
     sealer: Sealer = field(default_factory=Sealer)
     cursor_secret: bytes = b""
     nudge: Callable[[uuid.UUID], None] = lambda _cluster_id: None
@@ -57,16 +59,25 @@ def state_of(connection: HTTPConnection) -> State:
     return state
 
 
-async def _state(request: Request) -> State:
+async def _state(connection: HTTPConnection) -> State:
     # A plain function would be run in a thread by FastAPI, for every request.
-    return state_of(request)
+    return state_of(connection)
 
 
 CurrentState = Annotated[State, Depends(_state)]
 
 
-async def viewer_of(request: Request, state: CurrentState) -> Viewer:
-    return await auth.authenticate(state.database, request.headers.get("authorization"))
+async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
+    asker = await auth.asker(state.database, connection.headers.get("authorization"))
+    state.last_used.note(asker["token_id"], asker["token_last_used_at"])
+    return asker
+
+
+CurrentAsker = Annotated[Row, Depends(_asker)]
+
+
+async def viewer_of(asker: CurrentAsker) -> Viewer:
+    return auth.viewer_of(asker)
 
 
 CurrentViewer = Annotated[Viewer, Depends(viewer_of)]

@@ -14,6 +14,7 @@ from app import auth, schemas
 from app.database import Row
 from app.errors import CmpError, Invalid
 from app.routers import views
+from app.routers.access import needs
 from app.routers.deps import CurrentState, CurrentViewer, PageQuery, State, next_cursor, page_request
 from app.routers.wire import StrictRoute, encode, tagged
 from app.rules.access import Permission, Viewer
@@ -32,17 +33,18 @@ class StreamQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     cluster_id: uuid.UUID | None = None
-    everyones: bool = Field(False, description="Everybody's: for administrators.")
+    everyones: bool = Field(False, description="Everybody's: for administrators and operators.")
 
 
 class HistoryQuery(PageQuery):
     sort: Literal["created_at", "-created_at"] = "-created_at"
     cluster_id: uuid.UUID | None = None
-    everyones: bool = Field(False, description="Everybody's: for administrators.")
+    everyones: bool = Field(False, description="Everybody's: for administrators and operators.")
 
 
 @router.get(
     "/",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
     summary="Follow events",
     description="Server-sent events. After a break, send the last id you saw as `Last-Event-ID`: nothing is skipped, "
     "though an event may come twice. The data of each is as /events/history shows it.",
@@ -61,7 +63,12 @@ async def follow(
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-@router.get("/history", response_model=schemas.Listing[schemas.EventRead], summary="List past events, newest first")
+@router.get(
+    "/history",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    response_model=schemas.Listing[schemas.EventRead],
+    summary="List past events, newest first",
+)
 async def history(
     request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[HistoryQuery, Query()]
 ) -> Response:

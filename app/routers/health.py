@@ -7,6 +7,7 @@ from fastapi.responses import PlainTextResponse
 
 from app import schemas, telemetry
 from app.errors import CmpError
+from app.routers.access import PUBLIC
 from app.routers.deps import CurrentState, State
 from app.routers.wire import Json
 from app.store import workers
@@ -16,7 +17,7 @@ router = APIRouter(tags=["health"])
 _WORKER_SILENT_AFTER = timedelta(seconds=60)
 
 
-@router.get("/health", response_model=schemas.Health, summary="Every part and how it is")
+@router.get("/health", dependencies=[PUBLIC], response_model=schemas.Health, summary="Every part and how it is")
 async def health(state: CurrentState) -> Response:
     parts = {"database": await _database(state)}
     if parts["database"]["ok"]:
@@ -25,13 +26,14 @@ async def health(state: CurrentState) -> Response:
     return Json({"status": "ok" if well else "degraded", "version": telemetry.VERSION, "parts": parts})
 
 
-@router.get("/livez", response_class=PlainTextResponse, summary="Whether the process is alive")
+@router.get("/livez", dependencies=[PUBLIC], response_class=PlainTextResponse, summary="Whether the process is alive")
 async def livez() -> str:
     return "ok"
 
 
 @router.get(
     "/readyz",
+    dependencies=[PUBLIC],
     response_class=PlainTextResponse,
     summary="Whether this process can serve requests",
     description="Kubernetes being away does not matter here: wishes are taken and fulfilled later.",

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app import auth, schemas
+from app import schemas
 from app.database import Session
 from app.models import InstanceStatus, InstanceType
 from app.routers import bulk, views
+from app.routers.access import needs
 from app.routers.deps import (
     CurrentState,
     CurrentViewer,
@@ -43,11 +44,15 @@ class InstanceQuery(PageQuery):
     cluster: str | None = Field(None, min_length=1, max_length=100, description="A cluster's id or name.")
 
 
-@router.get("/", response_model=schemas.Listing[schemas.InstanceRead], summary="List your instances")
+@router.get(
+    "/",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    response_model=schemas.Listing[schemas.InstanceRead],
+    summary="List your instances",
+)
 async def list_instances(
     request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[InstanceQuery, Query()]
 ) -> Response:
-    auth.require(viewer, Permission.CLUSTERS_READ)
     scope = f"instances {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
     async with state.database.reading() as session:
@@ -71,7 +76,12 @@ async def list_instances(
     )
 
 
-@router.get("/{instance}", response_model=schemas.InstanceRead, summary="One instance")
+@router.get(
+    "/{instance}",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    response_model=schemas.InstanceRead,
+    summary="One instance",
+)
 async def get(request: Request, state: CurrentState, viewer: CurrentViewer, instance: Key) -> Response:
     async with state.database.reading() as session:
         found, _ = await instances.load(session, viewer, key_of(instance))
@@ -80,6 +90,7 @@ async def get(request: Request, state: CurrentState, viewer: CurrentViewer, inst
 
 @router.post(
     "/{instance}/operate",
+    dependencies=[needs(Permission.INSTANCES_OPERATE)],
     response_model=schemas.OperateResult,
     summary="Start, stop, suspend, resume, restart, reboot, migrate or replace an instance",
     description="`replace` makes it anew under its name, its disks included: what they held is gone. 409 names what is "
@@ -120,6 +131,7 @@ async def operate(
 
 @router.delete(
     "/{instance}",
+    dependencies=[needs(Permission.CLUSTERS_WRITE)],
     status_code=202,
     response_model=schemas.Accepted,
     summary="Take this instance away from its cluster",
@@ -153,7 +165,12 @@ async def delete(
     return Json({"message": body["message"], "operation": views.operation(operation)}, 202)
 
 
-@router.post("/operate", response_model=schemas.BulkResult, summary="Operate on many instances")
+@router.post(
+    "/operate",
+    dependencies=[needs(Permission.INSTANCES_OPERATE)],
+    response_model=schemas.BulkResult,
+    summary="Operate on many instances",
+)
 async def operate_many(
     request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.BulkOperate
 ) -> Response:

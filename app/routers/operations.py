@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app import auth, schemas
 from app.models import OperationKind, OperationStatus
 from app.routers import views
+from app.routers.access import needs
 from app.routers.deps import CurrentState, CurrentViewer, PageQuery, next_cursor, page_request
 from app.routers.wire import Json, StrictRoute, tagged
 from app.rules.access import Permission
@@ -24,7 +25,7 @@ class OperationQuery(PageQuery):
     kind: OperationKind | None = None
     cluster_id: uuid.UUID | None = None
     instance_id: uuid.UUID | None = None
-    everyones: bool = Field(False, description="Everybody's: for administrators.")
+    everyones: bool = Field(False, description="Everybody's: for administrators and operators.")
 
 
 class Timeout(BaseModel):
@@ -33,7 +34,12 @@ class Timeout(BaseModel):
     timeout: int = Field(30, ge=0, le=3600, description="Seconds.")
 
 
-@router.get("/", response_model=schemas.Listing[schemas.OperationRead], summary="List operations, newest first")
+@router.get(
+    "/",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    response_model=schemas.Listing[schemas.OperationRead],
+    summary="List operations, newest first",
+)
 async def list_operations(
     request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[OperationQuery, Query()]
 ) -> Response:
@@ -60,13 +66,19 @@ async def list_operations(
     )
 
 
-@router.get("/{operation}", response_model=schemas.OperationRead, summary="One operation")
+@router.get(
+    "/{operation}",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    response_model=schemas.OperationRead,
+    summary="One operation",
+)
 async def get(request: Request, state: CurrentState, viewer: CurrentViewer, operation: uuid.UUID) -> Response:
     return tagged(request, views.operation(await operations.load(state.database, viewer, operation)))
 
 
 @router.get(
     "/{operation}/wait",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
     response_model=schemas.OperationRead,
     summary="Wait for an operation",
     description="Answers as soon as it is finished, or as it stands after `timeout` seconds.",

@@ -5,14 +5,21 @@ from fastapi import APIRouter, Request, Response
 from app import schemas
 from app.database import Session
 from app.routers import entries, views
+from app.routers.access import needs
 from app.routers.deps import CurrentState, CurrentViewer, IfMatch, Outcome, request_id, unchanged
 from app.routers.wire import StrictRoute, tagged
+from app.rules.access import Permission
 from app.services import catalogue
 
 router = APIRouter(prefix="/policy", tags=["catalogue"], route_class=StrictRoute)
 
 
-@router.get("/", response_model=schemas.PolicyRead, summary="What you may choose beside the catalogue")
+@router.get(
+    "/",
+    dependencies=[needs(Permission.CATALOGUE_READ)],
+    response_model=schemas.PolicyRead,
+    summary="What you may choose beside the catalogue",
+)
 async def get(request: Request, state: CurrentState, viewer: CurrentViewer) -> Response:
     async with state.database.reading() as session:
         return tagged(request, views.policy(await catalogue.policy(session, viewer)))
@@ -20,6 +27,7 @@ async def get(request: Request, state: CurrentState, viewer: CurrentViewer) -> R
 
 @router.patch(
     "/",
+    dependencies=[needs(Permission.CATALOGUE_WRITE)],
     response_model=schemas.PolicyRead,
     summary="Change what users may choose beside the catalogue (administrators)",
     description="For what is made or changed from now on, in every process within five seconds; what runs goes on.",

@@ -21,6 +21,7 @@ from starlette.requests import HTTPConnection
 from app import auth, schemas
 from app.errors import CmpError, Forbidden, Invalid, NotFound, Unavailable, Unsupported, WrongState
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, InstanceType, Wanted
+from app.routers.access import PUBLIC, needs
 from app.routers.conversation import Check, Still, StreamedLog, converse
 from app.routers.deps import CurrentState, CurrentViewer, State, key_of, request_id, state_of
 from app.routers.wire import Json, StrictRoute
@@ -105,6 +106,7 @@ class NoQuery(BaseModel):
 
 @router.get(
     "/{instance}/logs",
+    dependencies=[needs(Permission.INSTANCES_LOGS)],
     response_class=StreamingResponse,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The log, as it comes."}
@@ -134,9 +136,13 @@ async def logs(
     raise AssertionError("unreachable: the block returns or raises")
 
 
-@router.get("/{instance}/usage", response_model=schemas.UsageRead, summary="What an instance uses")
+@router.get(
+    "/{instance}/usage",
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    response_model=schemas.UsageRead,
+    summary="What an instance uses",
+)
 async def usage(state: CurrentState, viewer: CurrentViewer, instance: Key) -> Response:
-    auth.require(viewer, Permission.CLUSTERS_READ)
     found, cluster = await _load(state, viewer, key_of(instance))
     measured = await _reach(state).usage(_target(found, cluster))
     return Json(
@@ -152,6 +158,7 @@ async def usage(state: CurrentState, viewer: CurrentViewer, instance: Key) -> Re
 
 @router.get(
     "/{instance}/screenshot",
+    dependencies=[needs(Permission.INSTANCES_REACH)],
     response_class=Response,
     responses={200: {"content": {"image/png": {}}, "description": "PNG."}},
     summary="What the screen of a virtual machine shows",
@@ -162,8 +169,8 @@ async def screenshot(state: CurrentState, viewer: CurrentViewer, instance: Key) 
     return Response(picture, media_type="image/png")
 
 
-@router.websocket("/{instance}/exec")
-async def execute(websocket: WebSocket, instance: str) -> None:
+@router.websocket("/{instance}/exec", dependencies=[needs(Permission.INSTANCES_REACH)])
+async def execute(websocket: WebSocket, viewer: CurrentViewer, instance: str) -> None:
     def asked() -> _Asked:
         if _CHANNELS not in websocket.scope["subprotocols"]:
             raise Invalid(f"Ask for the subprotocol {_CHANNELS}: it carries input, output, exit code and size.")
@@ -172,50 +179,49 @@ async def execute(websocket: WebSocket, instance: str) -> None:
         # Its arguments may be secrets.
         return _Asked(Access.EXEC, way, f"exec {_shown(query.command[0])}", _CHANNELS, _channel)
 
-    await _open(websocket, instance, asked)
+    await _open(websocket, viewer, instance, asked)
 
 
-@router.websocket("/{instance}/port-forward/{port}")
-async def port_forward(websocket: WebSocket, instance: str, port: str) -> None:
+@router.websocket("/{instance}/port-forward/{port}", dependencies=[needs(Permission.INSTANCES_REACH)])
+async def port_forward(websocket: WebSocket, viewer: CurrentViewer, instance: str, port: str) -> None:
     def asked() -> _Asked:
         _query(websocket, NoQuery)
         if not _PORT.fullmatch(port) or not 1 <= int(port) <= 65535:
             raise Invalid("A port is a number from 1 to 65535.")
         return _Asked(Access.PORT_FORWARD, PortForward(int(port)), f"port-forward {int(port)}", _plain(websocket))
 
-    await _open(websocket, instance, asked)
+    await _open(websocket, viewer, instance, asked)
 
 
-@router.websocket("/{instance}/console")
-async def console(websocket: WebSocket, instance: str) -> None:
+@router.websocket("/{instance}/console", dependencies=[needs(Permission.INSTANCES_REACH)])
+async def console(websocket: WebSocket, viewer: CurrentViewer, instance: str) -> None:
     def asked() -> _Asked:
         _query(websocket, NoQuery)
         return _Asked(Access.CONSOLE, Console(), "console", _plain(websocket))
 
-    await _open(websocket, instance, asked)
+    await _open(websocket, viewer, instance, asked)
 
 
-@router.websocket("/{instance}/vnc")
-async def vnc(websocket: WebSocket, instance: str) -> None:
+@router.websocket("/{instance}/vnc", dependencies=[needs(Permission.INSTANCES_REACH)])
+async def vnc(websocket: WebSocket, viewer: CurrentViewer, instance: str) -> None:
     def asked() -> _Asked:
         query = _query(websocket, VncQuery)
         return _Asked(Access.VNC, Vnc(preserve=query.preserve_session), "vnc", _plain(websocket))
 
-    await _open(websocket, instance, asked)
+    await _open(websocket, viewer, instance, asked)
 
 
-@router.get("/{instance}/exec", include_in_schema=False)
-@router.get("/{instance}/port-forward/{port}", include_in_schema=False)
-@router.get("/{instance}/console", include_in_schema=False)
-@router.get("/{instance}/vnc", include_in_schema=False)
+@router.get("/{instance}/exec", dependencies=[PUBLIC], include_in_schema=False)
+@router.get("/{instance}/port-forward/{port}", dependencies=[PUBLIC], include_in_schema=False)
+@router.get("/{instance}/console", dependencies=[PUBLIC], include_in_schema=False)
+@router.get("/{instance}/vnc", dependencies=[PUBLIC], include_in_schema=False)
 async def not_upgraded() -> Response:
     raise HTTPException(426, headers={"Upgrade": "websocket"})
 
 
-async def _open(websocket: WebSocket, key: str, asked_of: Callable[[], _Asked]) -> None:
+async def _open(websocket: WebSocket, viewer: Viewer, key: str, asked_of: Callable[[], _Asked]) -> None:
     state = state_of(websocket)
     _own_page(websocket, state)
-    viewer = await auth.authenticate(state.database, websocket.headers.get("authorization"))
     asked = asked_of()
     found, cluster = await _admitted(state, viewer, key, asked.access)
     async with state.streams.opened(viewer, found, cluster, asked.access, asked.words, request_id()) as stream:

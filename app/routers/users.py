@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app import auth, schemas
+from app import schemas
 from app.database import Session
 from app.models import Role
 from app.routers import views
+from app.routers.access import needs
 from app.routers.deps import (
+    CurrentAsker,
     CurrentState,
     CurrentViewer,
     IfMatch,
@@ -47,6 +49,7 @@ class UserQuery(PageQuery):
 
 @router.post(
     "/",
+    dependencies=[needs(Permission.USERS_WRITE)],
     status_code=201,
     response_model=schemas.UserCreated,
     summary="Create a user",
@@ -63,11 +66,15 @@ async def create(request: Request, state: CurrentState, viewer: CurrentViewer, b
     return (await write(request, state, viewer, work, status=201)).response
 
 
-@router.get("/", response_model=schemas.Listing[schemas.UserRead], summary="List all users (administrators)")
+@router.get(
+    "/",
+    dependencies=[needs(Permission.USERS_READ)],
+    response_model=schemas.Listing[schemas.UserRead],
+    summary="List all users (administrators, operators)",
+)
 async def list_users(
     request: Request, state: CurrentState, viewer: CurrentViewer, query: Annotated[UserQuery, Query()]
 ) -> Response:
-    auth.require(viewer, Permission.USERS_READ)
     scope = f"users {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
     async with state.database.reading() as session:
@@ -81,22 +88,25 @@ async def list_users(
     )
 
 
-@router.get("/me", response_model=schemas.UserRead, summary="Who you are")
+@router.get("/me", dependencies=[needs(Permission.SELF_READ)], response_model=schemas.UserRead, summary="Who you are")
 async def me(request: Request, state: CurrentState, viewer: CurrentViewer) -> Response:
     async with state.database.reading() as session:
         return tagged(request, views.user(await users.load(session, viewer.user_id)))
 
 
-@router.get("/me/quota", response_model=schemas.QuotaRead, summary="What you may use, use, and have left")
-async def my_quota(request: Request, state: CurrentState) -> Response:
-    row = await store.by_token(state.database, auth.presented(request.headers.get("authorization")))
-    if row is None:
-        raise auth.not_known()
-    return tagged(request, views.quota(row))
+@router.get(
+    "/me/quota",
+    dependencies=[needs(Permission.SELF_READ)],
+    response_model=schemas.QuotaRead,
+    summary="What you may use, use, and have left",
+)
+async def my_quota(request: Request, asker: CurrentAsker) -> Response:
+    return tagged(request, views.quota(asker))
 
 
 @router.post(
     "/me/token",
+    dependencies=[needs(Permission.TOKENS_WRITE)],
     response_model=schemas.TokenRead,
     summary="Replace your token",
     description="All your earlier tokens stop working at once.",
@@ -109,22 +119,31 @@ async def rotate_mine(request: Request, state: CurrentState, viewer: CurrentView
     return (await write(request, state, viewer, work, status=200)).response
 
 
-@router.get("/{user}", response_model=schemas.UserRead, summary="One user (administrators)")
+@router.get(
+    "/{user}",
+    dependencies=[needs(Permission.USERS_READ)],
+    response_model=schemas.UserRead,
+    summary="One user (administrators, operators)",
+)
 async def get(request: Request, state: CurrentState, viewer: CurrentViewer, user: Key) -> Response:
-    auth.require(viewer, Permission.USERS_READ)
     async with state.database.reading() as session:
         return tagged(request, views.user(await users.load(session, key_of(user))))
 
 
-@router.get("/{user}/quota", response_model=schemas.QuotaRead, summary="A user's quota (administrators)")
+@router.get(
+    "/{user}/quota",
+    dependencies=[needs(Permission.USERS_READ)],
+    response_model=schemas.QuotaRead,
+    summary="A user's quota (administrators, operators)",
+)
 async def quota(request: Request, state: CurrentState, viewer: CurrentViewer, user: Key) -> Response:
-    auth.require(viewer, Permission.USERS_READ)
     async with state.database.reading() as session:
         return tagged(request, views.quota(vars(await users.load(session, key_of(user)))))
 
 
 @router.patch(
     "/{user}",
+    dependencies=[needs(Permission.USERS_WRITE)],
     response_model=schemas.UserRead,
     summary="Change a user's limits or role, disable or enable (administrators)",
     description="A limit below what is used blocks what is new and stops nothing that runs.",
@@ -138,7 +157,6 @@ async def change(
     if_match: IfMatch = None,
 ) -> Response:
     async def work(session: Session) -> Outcome:
-        auth.require(viewer, Permission.USERS_WRITE)
         found = await users.load(session, key_of(user), lock=True)
         unchanged(if_match, lambda: views.user(found))
         changes: dict[str, Any] = {name: value for name, value in body.model_dump().items() if value is not None}
@@ -150,6 +168,7 @@ async def change(
 
 @router.delete(
     "/{user}",
+    dependencies=[needs(Permission.USERS_WRITE)],
     status_code=204,
     response_class=Response,
     summary="Delete a user who owns nothing any more (administrators)",
@@ -158,7 +177,6 @@ async def delete(
     request: Request, state: CurrentState, viewer: CurrentViewer, user: Key, if_match: IfMatch = None
 ) -> Response:
     async def work(session: Session) -> Outcome:
-        auth.require(viewer, Permission.USERS_WRITE)
         found = await users.load(session, key_of(user), lock=True)
         unchanged(if_match, lambda: views.user(found))
         await users.delete(session, viewer, found, request_id())
@@ -170,13 +188,13 @@ async def delete(
 
 @router.post(
     "/{user}/token",
+    dependencies=[needs(Permission.USERS_WRITE)],
     response_model=schemas.TokenRead,
     summary="Replace a user's token (administrators)",
     description="All earlier tokens of the user stop working at once.",
 )
 async def rotate(request: Request, state: CurrentState, viewer: CurrentViewer, user: Key) -> Response:
     async def work(session: Session) -> Outcome:
-        auth.require(viewer, Permission.USERS_WRITE)
         found = await users.load(session, key_of(user), lock=True)
         return _token(await users.rotate_token(session, viewer, found, request_id()))
 

@@ -3,8 +3,18 @@
 import enum
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.models import Role
+
+
+class Scope(enum.StrEnum):
+    """What a token is narrowed to. Together with the role: what either leaves out is out."""
+
+    READ = "read"
+    OPERATE = "operate"
+    WRITE = "write"
+    ADMIN = "admin"
 
 
 class Permission(enum.StrEnum):
@@ -13,27 +23,60 @@ class Permission(enum.StrEnum):
     INSTANCES_OPERATE = "instances:operate"
     INSTANCES_LOGS = "instances:logs"
     INSTANCES_REACH = "instances:reach"
-    SELF = "self"
+    SELF_READ = "self:read"
+    TOKENS_WRITE = "tokens:write"
+    CATALOGUE_READ = "catalogue:read"
+    CATALOGUE_WRITE = "catalogue:write"
     EVERYONES = "everyones"
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
-    CATALOGUE_READ = "catalogue:read"
-    CATALOGUE_WRITE = "catalogue:write"
 
 
-PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.USER: frozenset(
-        {
-            Permission.CLUSTERS_READ,
-            Permission.CLUSTERS_WRITE,
-            Permission.INSTANCES_OPERATE,
-            Permission.INSTANCES_LOGS,
-            Permission.INSTANCES_REACH,
-            Permission.SELF,
-            Permission.CATALOGUE_READ,
-        }
+# Which roles have it, which scopes of a token leave it, what it is to have it. docs/permissions.md shows this table.
+TABLE: dict[Permission, tuple[str, str, str]] = {
+    Permission.CLUSTERS_READ: (
+        "viewer user operator admin",
+        "read operate write",
+        "see clusters, instances, operations, events, usage",
     ),
-    Role.ADMIN: frozenset(Permission),
+    Permission.CLUSTERS_WRITE: (
+        "user operator admin",
+        "write",
+        "create, change, scale, delete clusters; delete instances",
+    ),
+    Permission.INSTANCES_OPERATE: (
+        "user operator admin",
+        "operate",
+        "start, stop, suspend, restart, replace, move instances",
+    ),
+    Permission.INSTANCES_LOGS: ("viewer user operator admin", "read operate", "read what instances say"),
+    Permission.INSTANCES_REACH: (
+        "user operator admin",
+        "operate",
+        "commands, ports, consoles and screens of instances",
+    ),
+    Permission.SELF_READ: (
+        "viewer user operator admin",
+        "read operate write admin",
+        "see who one is, one's quota and tokens",
+    ),
+    Permission.TOKENS_WRITE: ("viewer user operator admin", "write", "make, revoke and replace one's own tokens"),
+    Permission.CATALOGUE_READ: (
+        "viewer user operator admin",
+        "read operate write admin",
+        "see flavours, images and the policy",
+    ),
+    Permission.CATALOGUE_WRITE: ("admin", "admin", "change flavours, images and the policy; see what is withdrawn"),
+    Permission.EVERYONES: ("operator admin", "read operate write", "what one may with one's own, with everybody's too"),
+    Permission.USERS_READ: ("operator admin", "read admin", "see users and their quotas"),
+    Permission.USERS_WRITE: ("admin", "admin", "make, change and delete users, replace their tokens"),
+}
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    role: frozenset(permission for permission, (roles, _, _) in TABLE.items() if role in roles.split()) for role in Role
+}
+SCOPES: dict[Scope, frozenset[Permission]] = {
+    scope: frozenset(permission for permission, (_, scopes, _) in TABLE.items() if scope in scopes.split())
+    for scope in Scope
 }
 
 
@@ -44,10 +87,20 @@ class Viewer:
     user_id: uuid.UUID
     username: str
     role: Role
+    scopes: frozenset[Scope] | None = None
+    """Of the token that is used; None: all that the role may."""
+    expires_at: datetime | None = None
 
     @property
     def account_id(self) -> uuid.UUID:
         return self.user_id
 
     def may(self, permission: Permission) -> bool:
-        return permission in PERMISSIONS[self.role]
+        return permission in PERMISSIONS[self.role] and (
+            self.scopes is None or any(permission in SCOPES[scope] for scope in self.scopes)
+        )
+
+    def may_give(self, scopes: frozenset[Scope] | None, expires_at: datetime | None) -> bool:
+        """Whether a token of these is within the one that is used."""
+        narrow = self.scopes is None or (scopes is not None and scopes <= self.scopes)
+        return narrow and (self.expires_at is None or (expires_at is not None and expires_at <= self.expires_at))

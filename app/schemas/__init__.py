@@ -28,12 +28,15 @@ from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, Problem
+from app.schemas.tokens import ApiTokenCreated, ApiTokenRead, TokenCreate
 from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
 from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, Settings, VmSettings, VmSettingsRead
 
 __all__ = [
     "SETTINGS",
     "Accepted",
+    "ApiTokenCreated",
+    "ApiTokenRead",
     "BulkDelete",
     "BulkItem",
     "BulkOperate",
@@ -72,6 +75,7 @@ __all__ = [
     "Problem",
     "QuotaRead",
     "Settings",
+    "TokenCreate",
     "TokenRead",
     "UsageRead",
     "UserChange",

@@ -101,6 +101,7 @@ Username = Annotated[
     Field(min_length=1, max_length=naming.USERNAME_MAX, pattern=naming.USERNAME_PATTERN),
     AfterValidator(_free_username),
 ]
+TokenName = Annotated[str, Field(min_length=1, max_length=63, pattern=naming.USERNAME_PATTERN)]
 Image = Annotated[
     str,
     Field(min_length=1, max_length=512, json_schema_extra={"pattern": images.REFERENCE_PATTERN}),

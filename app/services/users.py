@@ -9,7 +9,7 @@ import uuid_utils.compat as uuids
 
 from app import auth
 from app.database import Session
-from app.errors import Conflict, NameTaken, NotFound, WrongState
+from app.errors import Conflict, Forbidden, NameTaken, NotFound, WrongState
 from app.models import ApiToken, QuotaStrategy, Role, User
 from app.rules.access import Permission, Viewer
 from app.rules.quota import DIMENSIONS, Amounts
@@ -35,7 +35,7 @@ async def load(session: Session, key: uuid.UUID | str, *, lock: bool = False) ->
 async def create(session: Session, viewer: Viewer, wish: UserWish, request_id: str) -> tuple[User, str]:
     """The user and the token, which is kept nowhere. Raises NameTaken."""
     auth.require(viewer, Permission.USERS_WRITE)
-    user, token = await _make(session, wish)
+    user, token = await _make(session, wish, viewer)
     await _note(session, "user.created", viewer, user, request_id)
     return user, token
 
@@ -89,7 +89,9 @@ async def delete(session: Session, viewer: Viewer, user: User, request_id: str) 
 
 
 async def rotate_token(session: Session, viewer: Viewer, user: User, request_id: str) -> str:
-    """A new token instead of all earlier ones, which stop working with the commit."""
+    """A new token instead of all earlier ones, which stop working with the commit. Not by a token that is narrowed."""
+    if not viewer.may_give(None, None):
+        raise Forbidden("A token with scopes or an end cannot replace all others. Revoke single tokens instead.")
     token = auth.new_token()
     await users.replace_tokens(session, _token(user.id, token))
     user.token = auth.token_hint(token)
@@ -110,7 +112,8 @@ async def _note(session: Session, kind: str, viewer: Viewer, user: User, request
     )
 
 
-async def _make(session: Session, wish: UserWish) -> tuple[User, str]:
+async def _make(session: Session, wish: UserWish, viewer: Viewer | None = None) -> tuple[User, str]:
+    """The first token has no more scopes and no longer life than the one that is used."""
     token = auth.new_token()
     now = datetime.now(UTC)
     user = User(
@@ -125,7 +128,11 @@ async def _make(session: Session, wish: UserWish) -> tuple[User, str]:
         updated_at=now,
     )
     try:
-        await users.add(session, user, _token(user.id, token))
+        first = _token(user.id, token)
+        if viewer is not None:
+            first.scopes = None if viewer.scopes is None else " ".join(sorted(viewer.scopes))
+            first.expires_at = viewer.expires_at
+        await users.add(session, user, first)
     except users.UsernameInUse as error:
         raise NameTaken("There is a user of that name. Choose another one.") from error
     return user, token

@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from app.database import Database, Row, Session, utc_now, violates
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, LedgerEntry, Operation, User, Wanted
 from app.rules.access import Permission, Viewer
+from app.store import tokens
 from app.store.paging import Page, PageRequest, beyond, contains, decoded, key_value, ordered
-from app.store.tokens import valid_token
 
 SORTS: dict[str, Any] = {"created_at": Cluster.id, "name": Cluster.name}
 COLUMNS: tuple[Any, ...] = (
@@ -38,6 +38,9 @@ COLUMNS: tuple[Any, ...] = (
     Cluster.created_at,
     Cluster.updated_at,
 )
+
+
+_VIEWER = ("id", "username", "role", *(column.name for column in tokens.COLUMNS))
 
 
 class NameInUse(Exception):
@@ -208,7 +211,7 @@ def _list_statement(shape: tuple[Any, ...], dialect: str) -> sa.Select[Any]:
     page = PageRequest(limit=0, sort=sort, descending=descending, after=[] if after else None)
     column = SORTS[sort]
     owner = sa.orm.aliased(User, name="owner")
-    viewer = sa.select(*User.__table__.columns).where(valid_token()).cte("viewer")
+    viewer = sa.select(*User.__table__.columns, *tokens.COLUMNS).where(tokens.valid_token()).cte("viewer")
     inner: sa.Select[Any] = sa.select(*COLUMNS, owner.username.label("owner")).join(owner, owner.id == Cluster.owner_id)
     if not everyones:
         inner = inner.where(Cluster.owner_id == sa.select(viewer.c.id).scalar_subquery())
@@ -225,9 +228,9 @@ def _list_statement(shape: tuple[Any, ...], dialect: str) -> sa.Select[Any]:
     if after:
         inner = inner.where(beyond(page, column, Cluster.id, _bind("after", column), _bind("after_id", Cluster.id)))
     rows = ordered(inner, page, column, Cluster.id).limit(sa.bindparam("limit", type_=sa.BigInteger())).subquery("page")
-    listed = sa.select(
-        *(viewer.c[name].label(f"viewer_{name}") for name in ("id", "username", "role")), *rows.c
-    ).select_from(viewer.outerjoin(rows, sa.true()))
+    listed = sa.select(*(viewer.c[name].label(f"viewer_{name}") for name in _VIEWER), *rows.c).select_from(
+        viewer.outerjoin(rows, sa.true())
+    )
     sorted_column = rows.c[column.key]
     direction = sa.desc if descending else sa.asc
     return listed.order_by(direction(sorted_column), direction(rows.c.id))

@@ -11,16 +11,16 @@ from sqlalchemy.exc import IntegrityError
 from app.database import Database, Row, Session, violates
 from app.models import ApiToken, Cluster, IdempotencyKey, User
 from app.store.paging import Page, PageRequest, contains, page_of
-from app.store.tokens import valid_token
+from app.store.tokens import COLUMNS, valid_token
 
 
 @lru_cache
 def _by_token() -> sa.Select[Any]:
-    return sa.select(*User.__table__.columns).where(valid_token())
+    return sa.select(*User.__table__.columns, *COLUMNS).where(valid_token())
 
 
 async def by_token(database: Database, token_hash: str) -> Row | None:
-    """The user's columns, or None: unknown, expired and disabled look alike."""
+    """The user's columns and the token's, or None: unknown, expired and disabled look alike."""
     rows = await database.fetch(_by_token(), {"token_hash": token_hash, "now": datetime.now(UTC)})
     return rows[0] if rows else None
 

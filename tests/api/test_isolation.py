@@ -17,6 +17,9 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from tests.api.running import Api, Caller, checked, handshake, wish
 
 _STOP = {"operation": "stop"}
+ALL = "admin operator user viewer"
+CHANGING = "admin operator user"
+LOOKING_AFTER = "admin operator"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Owned:
 
     owner: Caller
     cluster: dict[str, Any]
+    token: str = ""
 
     def key(self, noun: str, by: str) -> str:
         member = self.cluster["instances"][0]
@@ -36,6 +40,7 @@ class Owned:
             ("operation", "id"): self.cluster["operation"]["id"],
             ("user", "id"): self.owner.id,
             ("user", "name"): self.owner.name,
+            ("token", "id"): self.token,
             ("flavour", "name"): "hidden",
             ("image", "name"): "hidden",
         }
@@ -44,73 +49,84 @@ class Owned:
 
 @dataclass(frozen=True)
 class Probe:
-    """How to call a route. `noun`: what its path names. `for_admins`: others read 403 whatever they name."""
+    """How to call a route. `noun`: what its path names. `may`: the roles; others read 403 whatever they name."""
 
     noun: str | None = None
     body: dict[str, Any] | None = None
     query: dict[str, str] = field(default_factory=dict)
-    for_admins: bool = False
+    may: str = ALL
     open: bool = False
     endless: bool = False
+
+    @property
+    def for_admins(self) -> bool:
+        return "user" not in self.may.split()
 
 
 WEBSOCKET = "WEBSOCKET"
 ROUTES: dict[tuple[str, str], Probe] = {
-    ("POST", "/api/v1/users/"): Probe(body={"username": "made-by-a-stranger"}, for_admins=True),
-    ("GET", "/api/v1/users/"): Probe(for_admins=True),
+    ("POST", "/api/v1/users/"): Probe(body={"username": "made-by-a-stranger"}, may="admin"),
+    ("GET", "/api/v1/users/"): Probe(may=LOOKING_AFTER),
     ("GET", "/api/v1/users/me"): Probe(),
     ("GET", "/api/v1/users/me/quota"): Probe(),
     ("POST", "/api/v1/users/me/token"): Probe(),
-    ("GET", "/api/v1/users/{user}"): Probe("user", for_admins=True),
-    ("GET", "/api/v1/users/{user}/quota"): Probe("user", for_admins=True),
-    ("PATCH", "/api/v1/users/{user}"): Probe("user", {"quota_cpu": 9}, for_admins=True),
-    ("DELETE", "/api/v1/users/{user}"): Probe("user", for_admins=True),
-    ("POST", "/api/v1/users/{user}/token"): Probe("user", for_admins=True),
-    ("POST", "/api/v1/clusters/"): Probe(body=wish("made-by-a-stranger")),
+    ("GET", "/api/v1/users/{user}"): Probe("user", may=LOOKING_AFTER),
+    ("GET", "/api/v1/users/{user}/quota"): Probe("user", may=LOOKING_AFTER),
+    ("PATCH", "/api/v1/users/{user}"): Probe("user", {"quota_cpu": 9}, may="admin"),
+    ("DELETE", "/api/v1/users/{user}"): Probe("user", may="admin"),
+    ("POST", "/api/v1/users/{user}/token"): Probe("user", may="admin"),
+    ("GET", "/api/v1/tokens/"): Probe(),
+    ("POST", "/api/v1/tokens/"): Probe(body={"name": "another"}),
+    ("DELETE", "/api/v1/tokens/{token}"): Probe("token"),
+    ("GET", "/api/v1/users/{user}/tokens/"): Probe("user", may=LOOKING_AFTER),
+    ("POST", "/api/v1/users/{user}/tokens/"): Probe("user", {"name": "another"}, may="admin"),
+    ("DELETE", "/api/v1/users/{user}/tokens/{token}"): Probe("user", may="admin"),
+    ("POST", "/api/v1/clusters/"): Probe(body=wish("made-by-a-stranger"), may=CHANGING),
     ("GET", "/api/v1/clusters/"): Probe(),
     ("GET", "/api/v1/clusters/{cluster}"): Probe("cluster"),
-    ("DELETE", "/api/v1/clusters/{cluster}"): Probe("cluster", query={"wait": "0"}),
-    ("PATCH", "/api/v1/clusters/{cluster}"): Probe("cluster", {"image": "nginx:2"}),
-    ("POST", "/api/v1/clusters/delete"): Probe(body={"ids": ["nothing"]}),
-    ("POST", "/api/v1/clusters/{cluster}/operate"): Probe("cluster", _STOP),
-    ("POST", "/api/v1/clusters/{cluster}/scale"): Probe("cluster", {"instance_count": 2}),
+    ("DELETE", "/api/v1/clusters/{cluster}"): Probe("cluster", query={"wait": "0"}, may=CHANGING),
+    ("PATCH", "/api/v1/clusters/{cluster}"): Probe("cluster", {"image": "nginx:2"}, may=CHANGING),
+    ("POST", "/api/v1/clusters/delete"): Probe(body={"ids": ["nothing"]}, may=CHANGING),
+    ("POST", "/api/v1/clusters/{cluster}/operate"): Probe("cluster", _STOP, may=CHANGING),
+    ("POST", "/api/v1/clusters/{cluster}/scale"): Probe("cluster", {"instance_count": 2}, may=CHANGING),
     ("GET", "/api/v1/instances/"): Probe(),
     ("GET", "/api/v1/instances/{instance}"): Probe("instance"),
-    ("DELETE", "/api/v1/instances/{instance}"): Probe("instance", query={"wait": "0"}),
-    ("POST", "/api/v1/instances/{instance}/operate"): Probe("instance", _STOP),
+    ("DELETE", "/api/v1/instances/{instance}"): Probe("instance", query={"wait": "0"}, may=CHANGING),
+    ("POST", "/api/v1/instances/{instance}/operate"): Probe("instance", _STOP, may=CHANGING),
     ("GET", "/api/v1/instances/{instance}/logs"): Probe("instance"),
     ("GET", "/api/v1/instances/{instance}/usage"): Probe("instance"),
-    ("GET", "/api/v1/instances/{instance}/screenshot"): Probe("instance"),
-    (WEBSOCKET, "/api/v1/instances/{instance}/exec"): Probe("instance", query={"command": "sh"}),
-    (WEBSOCKET, "/api/v1/instances/{instance}/port-forward/{port}"): Probe("instance"),
-    (WEBSOCKET, "/api/v1/instances/{instance}/console"): Probe("instance"),
-    (WEBSOCKET, "/api/v1/instances/{instance}/vnc"): Probe("instance"),
-    ("POST", "/api/v1/instances/operate"): Probe(body=_STOP | {"ids": ["nothing"]}),
+    ("GET", "/api/v1/instances/{instance}/screenshot"): Probe("instance", may=CHANGING),
+    (WEBSOCKET, "/api/v1/instances/{instance}/exec"): Probe("instance", query={"command": "sh"}, may=CHANGING),
+    (WEBSOCKET, "/api/v1/instances/{instance}/port-forward/{port}"): Probe("instance", may=CHANGING),
+    (WEBSOCKET, "/api/v1/instances/{instance}/console"): Probe("instance", may=CHANGING),
+    (WEBSOCKET, "/api/v1/instances/{instance}/vnc"): Probe("instance", may=CHANGING),
+    ("POST", "/api/v1/instances/operate"): Probe(body=_STOP | {"ids": ["nothing"]}, may=CHANGING),
     ("GET", "/api/v1/operations/"): Probe(),
     ("GET", "/api/v1/operations/{operation}"): Probe("operation"),
     ("GET", "/api/v1/operations/{operation}/wait"): Probe("operation", query={"timeout": "0"}),
     ("GET", "/api/v1/events/"): Probe(endless=True),
     ("GET", "/api/v1/events/history"): Probe(),
-    ("POST", "/api/v1/flavours/"): Probe(body={"name": "mine", "cpu": 1, "memory": 64}, for_admins=True),
+    ("POST", "/api/v1/flavours/"): Probe(body={"name": "mine", "cpu": 1, "memory": 64}, may="admin"),
     ("GET", "/api/v1/flavours/"): Probe(),
     ("GET", "/api/v1/flavours/{flavour}"): Probe("flavour"),
-    ("PATCH", "/api/v1/flavours/{flavour}"): Probe("flavour", {"enabled": True}, for_admins=True),
-    ("DELETE", "/api/v1/flavours/{flavour}"): Probe("flavour", for_admins=True),
+    ("PATCH", "/api/v1/flavours/{flavour}"): Probe("flavour", {"enabled": True}, may="admin"),
+    ("DELETE", "/api/v1/flavours/{flavour}"): Probe("flavour", may="admin"),
     ("POST", "/api/v1/images/"): Probe(
-        body={"name": "mine", "instance_type": "vm", "reference": "mine:1"}, for_admins=True
+        body={"name": "mine", "instance_type": "vm", "reference": "mine:1"}, may="admin"
     ),
     ("GET", "/api/v1/images/"): Probe(),
     ("GET", "/api/v1/images/{image}"): Probe("image"),
-    ("PATCH", "/api/v1/images/{image}"): Probe("image", {"enabled": True}, for_admins=True),
-    ("DELETE", "/api/v1/images/{image}"): Probe("image", for_admins=True),
+    ("PATCH", "/api/v1/images/{image}"): Probe("image", {"enabled": True}, may="admin"),
+    ("DELETE", "/api/v1/images/{image}"): Probe("image", may="admin"),
     ("GET", "/api/v1/policy/"): Probe(),
-    ("PATCH", "/api/v1/policy/"): Probe(body={"custom_sizes": True}, for_admins=True),
+    ("PATCH", "/api/v1/policy/"): Probe(body={"custom_sizes": True}, may="admin"),
     ("GET", "/health"): Probe(open=True),
     ("GET", "/livez"): Probe(open=True),
     ("GET", "/readyz"): Probe(open=True),
 }
 # By what a path names it, where that is not either.
-FORMS = {"operation": ("id",), "flavour": ("name",), "image": ("name",)}
+FORMS = {"operation": ("id",), "token": ("id",), "flavour": ("name",), "image": ("name",)}
+TENANTS = ("cluster", "instance", "operation")
 NAMING = [route for route, probe in ROUTES.items() if probe.noun]
 GUARDED = [route for route, probe in ROUTES.items() if not probe.open]
 
@@ -122,7 +138,8 @@ async def owned(api: Api) -> Owned:
     flavour = await api.admin.post("/flavours/", json=hidden | {"cpu": 1, "memory": 64})
     image = await api.admin.post("/images/", json=hidden | {"instance_type": "vm", "reference": "hidden:1"})
     assert (flavour.status_code, image.status_code) == (201, 201)
-    return Owned(owner, await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"}))
+    token = (await owner.get("/tokens/")).json()["items"][0]["id"]
+    return Owned(owner, await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"}), token)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +172,7 @@ async def call(caller: Caller, route: tuple[str, str], key: str = "anything", **
     method, path = route
     probe = ROUTES[route]
     path = (path.replace("{" + probe.noun + "}", key) if probe.noun else path).replace("{port}", "80")
+    path = path.replace("{token}", str(uuid.UUID(int=1)))
     if method == WEBSOCKET:
         return await upgrade(caller, path, urlencode(probe.query), headers)
     url = f"http://cmp{path}"
@@ -225,6 +243,50 @@ async def test_what_is_anothers_reads_as_if_it_were_missing(
 async def test_only_administrators_administer(stranger: Caller, route: tuple[str, str]) -> None:
     for key in (stranger.name, stranger.id, "admin"):
         assert (await call(stranger, route, key)).status_code == 403
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=lambda route: " ".join(route))
+@pytest.mark.parametrize("role", ALL.split())
+async def test_each_role_gets_what_is_its_own(api: Api, role: str, route: tuple[str, str]) -> None:
+    """Refused by role: 403, whatever is named. Else 404 for what is missing, or another's and not for this role."""
+    probe = ROUTES[route]
+    asker, other = await api.user(), await api.user()
+    mine, theirs = [Owned(caller, await caller.cluster()) for caller in (asker, other)]
+    changed = await api.admin.patch(f"/users/{asker.name}", json={"role": role})
+    assert changed.json()["role"] == role
+    # If-Match keeps whoever may from changing what others are tested with.
+    named = {"missing": str(uuid.uuid4()) if probe.noun in (*TENANTS, "token") else "no-such-thing"}
+    if probe.noun in TENANTS:
+        named |= {"mine": mine.key(probe.noun, "id"), "theirs": theirs.key(probe.noun, "id")}
+    answers = {}
+    for whose, key in named.items():
+        if not (probe.endless and role in probe.may.split()):
+            answers[whose] = await call(asker, route, key, **{"If-Match": '"x"'})
+    if role not in probe.may.split():
+        assert {answer.status_code for answer in answers.values()} == {403}
+        assert all(role in answer.json()["detail"] for answer in answers.values())
+        return
+    found = {whose: answer.status_code not in (401, 403, 404) for whose, answer in answers.items()}
+    sees_all = role in LOOKING_AFTER.split()
+    expected = {"missing": probe.noun is None, "mine": True, "theirs": sees_all}
+    assert found == {whose: expected[whose] for whose in answers}, answers
+    assert all(found[whose] or answer.status_code == 404 for whose, answer in answers.items())
+
+
+@pytest.mark.parametrize(
+    "path", ["/operations/?everyones=true", "/events/history?everyones=true", "/clusters/?owner=*"]
+)
+async def test_everybodys_is_for_those_who_look_after_it(api: Api, path: str) -> None:
+    answers = {role: (await (await api.user(role=role)).get(path)).status_code for role in ALL.split()}
+    assert answers == {"admin": 200, "operator": 200, "user": 403, "viewer": 403}
+
+
+async def test_a_role_that_is_taken_away_is_gone_with_the_next_request(api: Api) -> None:
+    caller = await api.user(role="operator")
+    assert (await caller.get("/users/")).status_code == 200
+    await api.admin.patch(f"/users/{caller.name}", json={"role": "viewer"})
+    assert (await caller.get("/users/")).status_code == 403
+    assert (await caller.post("/clusters/", json={"not": "valid"})).status_code == 403
 
 
 async def test_references_in_queries_and_bodies_are_looked_up_as_the_viewer(owned: Owned, stranger: Caller) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pydantic
 import pytest
+from fastapi import APIRouter
+from starlette.routing import Route
 
 from app import schemas
 from app.k8s_service import INSTANCE_TYPES
 from app.models import InstanceStatus, InstanceType, QuotaStrategy, Reason
+from app.routers.access import declared
 from app.rules import lifecycle, naming, reasons
 from app.settings import Settings
 from main import create_app
@@ -85,6 +88,33 @@ def test_every_operation_describes_its_answers() -> None:
             assert good, f"{method} {path}"
             if path.startswith("/api/"):
                 assert {"401", "503"} <= set(operation["responses"]), f"{method} {path}"
+
+
+def test_every_route_declares_what_it_needs() -> None:
+    app = create_app(Settings.model_construct())
+    said = declared(app.routes)
+    undecided = {route for route, needed in said.items() if len(needed) != 1}
+    assert undecided == set(), "give it `dependencies=[needs(Permission.…)]`, or PUBLIC, of app/routers/access.py"
+    described = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
+    assert described <= set(said)
+    public = {path for (_, path), needed in said.items() if needed == [None]}
+    streams = {path for method, path in said if method == "WEBSOCKET"}
+    assert public == {"/health", "/livez", "/readyz"} | streams, "streams: a GET that is no WebSocket is told to be one"
+
+
+def test_a_route_without_a_declaration_is_found() -> None:
+    app = create_app(Settings.model_construct())
+    router = APIRouter(prefix="/things")
+    router.add_api_route("/", lambda: None)
+    router.add_api_websocket_route("/stream", lambda _websocket: None)
+    app.include_router(router, prefix="/api/v1")
+    found = {route for route, needed in declared(app.routes).items() if needed == []}
+    assert found == {("GET", "/api/v1/things/"), ("WEBSOCKET", "/api/v1/things/stream")}
+
+
+def test_what_is_no_route_of_ours_is_the_description() -> None:
+    others = {route.path for route in create_app(Settings.model_construct()).routes if type(route) is Route}
+    assert others == {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 
 
 def test_generated_documents_are_fresh() -> None:

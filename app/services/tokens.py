@@ -1,0 +1,107 @@
+"""API tokens: making and revoking them, none beyond the one that is used; and when each was last used."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+import uuid_utils.compat as uuids
+
+from app import auth
+from app.database import Database, Session
+from app.errors import CmpError, Conflict, Forbidden, Invalid, NotFound
+from app.models import ApiToken, User
+from app.rules.access import Scope, Viewer
+from app.store import events, tokens
+
+log = structlog.get_logger("cmp.tokens")
+
+MOST = 100
+_TO_ABOUT = timedelta(minutes=1)
+_WRITTEN_EVERY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWish:
+    name: str
+    scopes: frozenset[Scope] | None
+    expires_at: datetime | None
+
+
+class LastUsed:
+    """Notes which tokens are used, and writes that later: a request never waits for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._noted: dict[uuid.UUID, datetime] = {}
+
+    def note(self, id: Any, before: datetime | None) -> None:
+        now = datetime.now(UTC)
+        if before is None or now - before > _TO_ABOUT:
+            self._noted.setdefault(uuid.UUID(str(id)), now)
+
+    async def write(self) -> None:
+        used, self._noted = self._noted, {}
+        if used:
+            await self._database.run(lambda session: tokens.all_used(session, used))
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(_WRITTEN_EVERY)
+            try:
+                await self.write()
+            except CmpError as error:
+                log.warning("tokens.last_use_not_written", why=error.message)
+
+
+async def create(
+    session: Session, viewer: Viewer, user: User, wish: TokenWish, request_id: str
+) -> tuple[ApiToken, str]:
+    """The token's row and the secret, which is kept nowhere. `user` was loaded with its lock."""
+    now = datetime.now(UTC)
+    if wish.expires_at is not None and wish.expires_at <= now:
+        raise Invalid("expires_at is in the past.")
+    require_within(viewer, wish.scopes, wish.expires_at)
+    if await tokens.count_of_user(session, user.id) >= MOST:
+        raise Conflict(f"A user has at most {MOST} tokens. Revoke one that is no longer used.")
+    secret = auth.new_token()
+    token = ApiToken(
+        id=uuids.uuid7(),
+        user_id=user.id,
+        token_hash=auth.token_hash(secret),
+        hint=auth.token_hint(secret),
+        name=wish.name,
+        scopes=None if wish.scopes is None else " ".join(sorted(wish.scopes)),
+        expires_at=wish.expires_at,
+        created_at=now,
+    )
+    await tokens.add(session, token)
+    await _note(session, "token.created", viewer, user.id, token, request_id)
+    return token, secret
+
+
+async def revoke(session: Session, viewer: Viewer, user_id: uuid.UUID, id: uuid.UUID, request_id: str) -> None:
+    token = await tokens.get_of_user(session, user_id, id)
+    if token is None:
+        raise NotFound("There is no such token. List the tokens to see their ids.")
+    scopes = None if token.scopes is None else frozenset(Scope(scope) for scope in token.scopes.split())
+    require_within(viewer, scopes, token.expires_at)
+    await _note(session, "token.revoked", viewer, user_id, token, request_id)
+    await tokens.remove(session, token)
+
+
+def require_within(viewer: Viewer, scopes: frozenset[Scope] | None, expires_at: datetime | None) -> None:
+    """Raises Forbidden."""
+    if not viewer.may_give(scopes, expires_at):
+        raise Forbidden("A token makes and revokes only what has no more scopes and no longer life than itself.")
+
+
+async def _note(
+    session: Session, kind: str, viewer: Viewer, user_id: uuid.UUID, token: ApiToken, request_id: str
+) -> None:
+    message = f"{token.name} ({token.hint})"
+    await events.add(
+        session, kind=kind, actor=viewer.username, owner_id=user_id, message=message, request_id=request_id
+    )
