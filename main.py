@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
             expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed", "Warning"],
         )
-    collections = [f"{_API}{noun.router.prefix}/" for noun in _NOUNS]
+    collections = [f"{_API}{router.prefix}/" for router in (*(noun.router for noun in _NOUNS), tokens.of_users)]
     app.add_middleware(middleware.Door, collections=collections, max_body_bytes=settings.max_body_bytes)
     return app
 

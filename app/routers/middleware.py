@@ -35,13 +35,14 @@ class Door:
     def __init__(self, app: ASGIApp, collections: Iterable[str], max_body_bytes: int) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
-        self._collections = frozenset(path.rstrip("/") for path in collections)
+        patterns = (re.sub(r"\{[a-z]+\}", "[^/]+", path.rstrip("/")) for path in collections)
+        self._collections = re.compile("|".join(patterns))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if scope["path"] in self._collections:
+        if self._collections.fullmatch(scope["path"]):
             scope = {**scope, "path": scope["path"] + "/"}
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")

@@ -48,12 +48,19 @@ class LastUsed:
             await self._database.run(lambda session: tokens.all_used(session, used))
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(_WRITTEN_EVERY)
-            try:
-                await self.write()
-            except CmpError as error:
-                log.warning("tokens.last_use_not_written", why=error.message)
+        """Until cancelled; what was noted since the last time is then written too."""
+        try:
+            while True:
+                await asyncio.sleep(_WRITTEN_EVERY)
+                await self._write()
+        finally:
+            await self._write()
+
+    async def _write(self) -> None:
+        try:
+            await self.write()
+        except CmpError as error:
+            log.warning("tokens.last_use_not_written", why=error.message)
 
 
 async def create(

@@ -205,7 +205,7 @@ async def test_operating_in_the_wrong_state_names_what_is_possible(api: Api) -> 
     for operation in ("start", "resume", "suspend", "restart"):
         refused = await user.post("/instances/state-instance-1/operate", json={"operation": operation})
         assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
-        assert refused.json()["allowed_operations"] == ["stop"]
+        assert refused.json()["allowed_operations"] == ["stop", "replace"]
         assert "stop" in refused.json()["detail"]
     await user.delete("/clusters/state")
     refused = await user.post("/instances/state-instance-1/operate", json={"operation": "stop"})

@@ -139,3 +139,9 @@ async def test_administrators_make_and_revoke_for_others(api: Api) -> None:
     assert (await api.admin.delete(f"/users/{other.name}/tokens/{made['id']}")).status_code == 404
     assert (await api.admin.delete(f"/users/{user.name}/tokens/{made['id']}")).status_code == 204
     assert (await api.caller(made["token"]).get("/users/me")).status_code == 401
+
+
+async def test_the_last_slash_may_be_left_out(api: Api) -> None:
+    user = await api.user()
+    listed = await api.admin.get(f"/users/{user.id}/tokens")
+    assert (listed.status_code, [token["name"] for token in listed.json()["items"]]) == (200, ["first"])
