@@ -96,15 +96,11 @@ class Engine:
 
 
 async def differences(client: httpx.AsyncClient, engine: Engine) -> list[str]:
-    """Sentences about where this engine differs from the table.
-
-    Rows at the same time, but for those that are held by what holds others up as well.
-    """
+    """Sentences about where this engine differs from the table."""
     # What fails takes its time: it is made first, and tried last.
     await _made(client, engine, Is.FAILED)
-    free = [state for state in engine.table if state not in (*engine.holds, Is.FAILED)]
-    found = await asyncio.gather(*(_tried(client, engine, state) for state in free))
-    found += [await _tried(client, engine, state) for state in (*engine.holds, Is.FAILED)]
+    states = [state for state in engine.table if state is not Is.FAILED]
+    found = [await _tried(client, engine, state) for state in (*states, Is.FAILED)]
     await asyncio.gather(*(_gone(client, state) for state in engine.table))
     return [sentence for row in found for sentence in row]
 
