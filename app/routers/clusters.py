@@ -47,8 +47,6 @@ from app.store import users
 router = APIRouter(prefix="/clusters", tags=["clusters"], route_class=StrictRoute)
 
 Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or its name.", examples=["web"])]
-
-
 LabelFilter = Annotated[str, Field(max_length=127, pattern=LABEL_FILTER_PATTERN)]
 
 

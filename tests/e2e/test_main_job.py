@@ -53,7 +53,7 @@ async def test_containers(eyes: KubeEyes, tenants: tuple[httpx.AsyncClient, http
     await _operate(ada, "web-instance-1", "stop", "stopped")
     assert "web-instance-1" not in {pod["metadata"]["name"] for pod in eyes.pods(namespace)}
     refused = await ada.post("/instances/web-instance-1/operate", json={"operation": "stop"})
-    assert (refused.status_code, refused.json()["allowed_operations"]) == (409, ["start"])
+    assert (refused.status_code, refused.json()["allowed_operations"]) == (409, ["start", "replace"])
     await _operate(ada, "web-instance-1", "start", "running")
 
     before = _uid(eyes, namespace, "web-instance-2")
