@@ -243,3 +243,25 @@ async def test_who_takes_over_halfway_goes_on(world: World) -> None:
     async with world.running():
         assert (await world.ended(operation_id)).status == "succeeded"
     assert await images(world, cluster_id) == ["nginx:2"] * 4
+
+
+async def test_one_that_is_let_go_while_it_is_replaced_is_not_made_again(still_world: World) -> None:
+    cluster_id = await still_world.create(web := name(), count=2)
+    async with still_world.running():
+        await still_world.phase(cluster_id, "running")
+    replacing = await still_world.operate(cluster_id, InstanceOperation.REPLACE, 2)
+    namespace = f"{web}-ns"
+    await still_world.kubernetes.delete_pod(namespace, f"{web}-instance-2")
+    async with still_world.database.transaction() as session:
+        view = await scaling.hold(session, still_world.viewer, cluster_id)
+        await scaling.scale(session, still_world.viewer, view, 1, [], "test")
+    seen: set[str] = set()
+    async with still_world.running():
+
+        async def let_go() -> Any:
+            seen.update(pod["metadata"]["name"] for pod in await still_world.kubernetes.pods(namespace))
+            return len(await still_world.instances(cluster_id)) == 1 or None
+
+        await still_world.until(let_go, "one instance")
+    assert (await still_world.operation(replacing)).status == "cancelled"
+    assert seen == {f"{web}-instance-1"}

@@ -178,9 +178,8 @@ class Picture:
 
     def replacing(self, instance: Instance) -> bool:
         """Whether all of it, its disks too, is to be made anew."""
-        return any(
-            op.kind == OperationKind.INSTANCE_REPLACE and op.instance_id == instance.id for op in self.operations
-        )
+        asked = (op.instance_id for op in self.operations if op.kind == OperationKind.INSTANCE_REPLACE)
+        return instance.wanted == Wanted.RUNNING and instance.id in asked
 
     def asks_for_size(self, seen: Seen) -> bool:
         """Whether its object asks for the cluster's size; KubeVirt's instancetypes have theirs outside of it."""
