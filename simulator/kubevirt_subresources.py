@@ -75,7 +75,7 @@ class KubevirtSubresources:
         if strategy in ("Always", "Once") or (strategy == "RerunOnFailure" and phase == "Failed"):
             why = (
                 "does not support starting VM from failed state"
-                if phase == "Failed"
+                if strategy == "RerunOnFailure"
                 else "does not support manual start requests"
             )
             raise _conflict(machine, f"{strategy} {why}")

@@ -42,6 +42,9 @@ class Machine:
     def instance(self) -> Json:
         return self.api.get(self.instance_path).ok()
 
+    def launchers(self) -> str:
+        return f"{self.namespace.of('pods')}?labelSelector=kubevirt.io%3Dvirt-launcher"
+
     def _put(self, verb: str, body: Json | None) -> Answer:
         kind = "virtualmachines" if verb in ("start", "stop", "restart") else "virtualmachineinstances"
         return self.api.call("PUT", f"{self.base}/{kind}/{self.name}/{verb}", body)
@@ -186,18 +189,28 @@ def test_once_runs_once(vm: Machine) -> None:
     vm.create("Once")
     vm.until("Running")
     assert vm.refused("restart") == conflict("Once does not support manual restart requests")
-    vm.api.delete(vm.instance_path).ok(200)
+    first = vm.instance()["metadata"]["uid"]
+    vm.api.delete(vm.launchers()).ok(200)
     vm.until("Stopped")
-    vm.api.until_gone(vm.instance_path)
+    assert (vm.instance()["metadata"]["uid"], vm.instance()["status"]["phase"]) == (first, "Failed")
     assert vm.refused("start") == conflict("Once does not support manual start requests")
+
+
+def test_once_makes_a_deleted_instance_again(vm: Machine) -> None:
+    """Once is about what ended, not about what is missing (syncRunStrategy, vm.go at v1.9.0)."""
+    vm.create("Once")
+    vm.until("Running")
+    first = vm.instance()["metadata"]["uid"]
+    vm.api.delete(vm.instance_path).ok(200)
+    vm.api.until(vm.instance_path, lambda obj: obj["metadata"]["uid"] != first)
+    vm.until("Running")
 
 
 def test_a_launcher_deleted_behind_its_back(vm: Machine) -> None:
     vm.create()
     vm.until("Running")
     first = vm.instance()["metadata"]["uid"]
-    pods = f"{vm.namespace.of('pods')}?labelSelector=kubevirt.io%3Dvirt-launcher"
-    vm.api.delete(pods).ok(200)
+    vm.api.delete(vm.launchers()).ok(200)
     vm.api.until(vm.instance_path, lambda obj: obj["metadata"]["uid"] != first)
     vm.until("Running")
 
