@@ -1,0 +1,51 @@
+"""Tables and enumerations: what CMP remembers, and the words for the states it can be in.
+
+Units in the database: CPU in millicores, memory in MiB, times in UTC. This folder imports nothing of ours.
+"""
+
+from app.models.base import AsciiString, Base, UtcDateTime
+from app.models.catalogue import Flavour, Image, Platform
+from app.models.clusters import Cluster, Instance, LedgerEntry
+from app.models.history import Event, Operation
+from app.models.processes import IdempotencyKey, Worker
+from app.models.users import ApiToken, User
+from app.models.words import (
+    ClusterPhase,
+    InstanceOperation,
+    InstanceStatus,
+    InstanceType,
+    OperationKind,
+    OperationStatus,
+    QuotaStrategy,
+    Reason,
+    Role,
+    Wanted,
+)
+
+__all__ = [
+    "ApiToken",
+    "AsciiString",
+    "Base",
+    "Cluster",
+    "ClusterPhase",
+    "Event",
+    "Flavour",
+    "IdempotencyKey",
+    "Image",
+    "Instance",
+    "InstanceOperation",
+    "InstanceStatus",
+    "InstanceType",
+    "LedgerEntry",
+    "Operation",
+    "OperationKind",
+    "OperationStatus",
+    "Platform",
+    "QuotaStrategy",
+    "Reason",
+    "Role",
+    "User",
+    "UtcDateTime",
+    "Wanted",
+    "Worker",
+]

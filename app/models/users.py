@@ -1,0 +1,65 @@
+"""Who there is, what each may use, and the tokens they come with."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.models.base import AsciiString, Base, table_args
+
+_DIMENSIONS = ("cpu", "memory", "instances", "clusters", "storage")
+
+
+class User(Base):
+    """Somebody with a token and a quota account. `used_*` always equals the sum of the account's ledger rows."""
+
+    __tablename__ = "users"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(AsciiString(63), unique=True)
+    token: Mapped[str] = mapped_column(AsciiString(32), doc="how the newest token begins and ends; never the secret")
+    role: Mapped[str] = mapped_column(AsciiString(16))
+    quota_strategy: Mapped[str] = mapped_column(AsciiString(16))
+    quota_cpu: Mapped[int] = mapped_column(doc="millicores")
+    quota_memory: Mapped[int] = mapped_column(doc="MiB")
+    quota_instances: Mapped[int]
+    quota_clusters: Mapped[int]
+    quota_storage: Mapped[int] = mapped_column(default=0, doc="MiB")
+    used_cpu: Mapped[int] = mapped_column(default=0, doc="millicores")
+    used_memory: Mapped[int] = mapped_column(default=0, doc="MiB")
+    used_instances: Mapped[int] = mapped_column(default=0)
+    used_clusters: Mapped[int] = mapped_column(default=0)
+    used_storage: Mapped[int] = mapped_column(default=0, doc="MiB")
+    version: Mapped[int] = mapped_column(default=1)
+    disabled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    tokens: Mapped[list["ApiToken"]] = relationship(back_populates="user", passive_deletes=True, lazy="raise")
+
+    # `used` may stand above `quota`: a limit set below usage blocks new resources and kills nothing.
+    __table_args__: Any = table_args(
+        *(CheckConstraint(f"used_{d} >= 0", name=f"used_{d}") for d in _DIMENSIONS),
+        *(CheckConstraint(f"quota_{d} >= 0", name=f"quota_{d}") for d in _DIMENSIONS),
+    )
+
+
+class ApiToken(Base):
+    """A bearer token: only its SHA-256 is kept, which is enough for 256 random bits."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(AsciiString(64), unique=True, doc="SHA-256, hexadecimal")
+    hint: Mapped[str] = mapped_column(AsciiString(32))
+    name: Mapped[str] = mapped_column(AsciiString(63))
+    scopes: Mapped[str | None] = mapped_column(AsciiString(64), doc="see rules.access; none: all that the role may")
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None] = mapped_column(doc="to about a minute")
+    created_at: Mapped[datetime]
+
+    user: Mapped[User] = relationship(back_populates="tokens", lazy="raise")
+    __table_args__: Any = table_args()
