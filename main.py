@@ -24,7 +24,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import InvalidState
 
 from app import migrations, telemetry, worker
-from app.database import Database, Session, SqliteInUse
+from app.database import Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
@@ -32,23 +32,23 @@ from app.routers import (
     events,
     flavours,
     health,
+    identities,
     images,
     instances,
     middleware,
+    oauth,
     openapi,
     operations,
+    parts,
     policy,
     problems,
     reach,
+    sign_ins,
     tokens,
     users,
 )
 from app.routers.deps import State
 from app.services import users as user_service
-from app.services.catalogue import Catalogue
-from app.services.events import Broadcaster
-from app.services.streams import Streams
-from app.services.tokens import LastUsed
 from app.settings import Settings
 from app.store import platform
 
@@ -81,25 +81,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=running,
         redirect_slashes=False,
     )
-    database = Database(settings.database(), pool_size=settings.database_pool)
-    broadcaster = Broadcaster(database)
-    streams = _streams(settings, database, broadcaster)
-    app.state.cmp = State(settings, database, broadcaster, Catalogue(database), streams, LastUsed(database))
-    for noun in (*_NOUNS, reach):
-        app.include_router(noun.router, prefix=_API)
-    app.include_router(tokens.of_users, prefix=_API)
-    app.include_router(health.router)
+    app.state.cmp = parts.of(settings)
+    for router in (*(noun.router for noun in _NOUNS), reach.router, tokens.of_users, identities.router, oauth.keys):
+        app.include_router(router, prefix=_API)
+    for noun in (oauth, sign_ins, health):
+        app.include_router(noun.router)
     problems.install(app)
     openapi.install(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
             expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed", "Warning"],
         )
-    collections = [f"{_API}{router.prefix}/" for router in (*(noun.router for noun in _NOUNS), tokens.of_users)]
+    prefixed = (*(noun.router for noun in _NOUNS), tokens.of_users, oauth.keys)
+    collections = [f"{_API}{router.prefix}/" for router in prefixed]
     app.add_middleware(middleware.Door, collections=collections, max_body_bytes=settings.max_body_bytes)
     return app
 
@@ -115,7 +113,8 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(state.database.close)
         await migrations.upgrade(state.database)
         await _first_start(state)
-        state.sealer = worker.sealer_of(settings)
+        state.sealer = state.access_tokens.sealer = worker.sealer_of(settings)
+        stack.callback(state.gate.passwords.close)
         await state.broadcaster.open()
         await stack.enter_async_context(_task(state.broadcaster.run()))
         await stack.enter_async_context(_task(state.last_used.run()))
@@ -214,17 +213,6 @@ class _Server(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
-
-
-def _streams(settings: Settings, database: Database, broadcaster: Broadcaster) -> Streams:
-    return Streams(
-        database,
-        most=settings.streams_per_process,
-        most_of_account=settings.streams_per_account,
-        idle_seconds=settings.stream_idle_seconds,
-        lifetime_seconds=settings.stream_lifetime_seconds,
-        on_commit=broadcaster.wake,
-    )
 
 
 def _target_of_the_workers(settings: Settings) -> KubeTarget | None:

@@ -65,6 +65,33 @@ class Settings(BaseSettings):
         "bytes in base64, the same for every process; of several, separated by commas, the first seals and all open. "
         "Without it, CMP on SQLite makes one in its data directory; on other databases it takes no secrets.",
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#]+$",
+        description="Where people and programs reach CMP, such as https://cmp.example.org: the issuer of its access "
+        "tokens, and where single sign-on comes back to. Without it, http:// and the address it listens on.",
+    )
+    access_token_seconds: int = Field(900, ge=60, le=3600, description="How long an OAuth access token lasts.")
+    sign_in_days: int = Field(
+        30, ge=1, le=365, description="How long a program's sign-in lasts, however often it refreshes its tokens."
+    )
+    session_hours: float = Field(12, gt=0, le=720, description="How long a browser's session lasts at most.")
+    session_idle_minutes: float = Field(
+        120, gt=1, le=43_200, description="How long a browser's session lasts without being used."
+    )
+    signing_key_days: int = Field(
+        30, ge=1, le=3650, description="How long a key signs access tokens until a new one does."
+    )
+    oidc_issuer: str | None = Field(
+        None, description="Single sign-on: the issuer URL of an OpenID Connect provider, exactly as it names itself."
+    )
+    oidc_client_id: str = Field("cmp", description="What the provider knows CMP as.")
+    oidc_client_secret: SecretStr | None = Field(None, description="None for a public client: PKCE is used anyway.")
+    oidc_scope: str = Field("openid profile", description="What is asked of the provider.")
+    oidc_name: str = Field("single sign-on", description="What the button for it says after `Sign in with`.")
+    oidc_sign_up: bool = Field(
+        False, description="Whether whoever the provider vouches for gets an account: role user, the default quota."
+    )
     cors_origins: list[str] = Field(
         [], description="Origins, exact, whose pages may call the API from a browser. JSON list."
     )
@@ -88,6 +115,10 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."
     )
+
+    def issuer(self) -> str:
+        """What access tokens name, and what paths for other programs and browsers begin with."""
+        return self.public_url or f"http://{self.host}:{self.port}"
 
     def database(self) -> str:
         """The SQLAlchemy URL in force."""

@@ -7,10 +7,12 @@ from app.models.base import AsciiString, Base, UtcDateTime
 from app.models.catalogue import Flavour, Image, Platform
 from app.models.clusters import Cluster, Instance, LedgerEntry
 from app.models.history import Event, Operation
+from app.models.identity import DeviceCode, ProviderIdentity, RefreshToken, SigningKey
 from app.models.processes import IdempotencyKey, Worker
 from app.models.users import ApiToken, User
 from app.models.words import (
     ClusterPhase,
+    CredentialKind,
     InstanceOperation,
     InstanceStatus,
     InstanceType,
@@ -19,6 +21,7 @@ from app.models.words import (
     QuotaStrategy,
     Reason,
     Role,
+    UserKind,
     Wanted,
 )
 
@@ -28,6 +31,8 @@ __all__ = [
     "Base",
     "Cluster",
     "ClusterPhase",
+    "CredentialKind",
+    "DeviceCode",
     "Event",
     "Flavour",
     "IdempotencyKey",
@@ -41,10 +46,14 @@ __all__ = [
     "OperationKind",
     "OperationStatus",
     "Platform",
+    "ProviderIdentity",
     "QuotaStrategy",
     "Reason",
+    "RefreshToken",
     "Role",
+    "SigningKey",
     "User",
+    "UserKind",
     "UtcDateTime",
     "Wanted",
     "Worker",

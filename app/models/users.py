@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import AsciiString, Base, table_args
+from app.models.words import CredentialKind, UserKind
 
 _DIMENSIONS = ("cpu", "memory", "instances", "clusters", "storage")
 
@@ -20,6 +21,8 @@ class User(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(AsciiString(63), unique=True)
     token: Mapped[str] = mapped_column(AsciiString(32), doc="how the newest token begins and ends; never the secret")
+    kind: Mapped[str] = mapped_column(AsciiString(16), default=UserKind.PERSON)
+    password_hash: Mapped[str | None] = mapped_column(AsciiString(255), doc="Argon2id; none: no way in by password")
     role: Mapped[str] = mapped_column(AsciiString(16))
     quota_strategy: Mapped[str] = mapped_column(AsciiString(16))
     quota_cpu: Mapped[int] = mapped_column(doc="millicores")
@@ -47,13 +50,19 @@ class User(Base):
 
 
 class ApiToken(Base):
-    """A bearer token: only its SHA-256 is kept, which is enough for 256 random bits."""
+    """A way in for a user, whichever kind it is. Of secrets only the SHA-256 is kept, enough for 256 random bits.
+
+    Every request looks one up by `token_hash`: of what was sent, or of the row's own id where an access token that we
+    signed names it.
+    """
 
     __tablename__ = "api_tokens"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     token_hash: Mapped[str] = mapped_column(AsciiString(64), unique=True, doc="SHA-256, hexadecimal")
+    kind: Mapped[str] = mapped_column(AsciiString(16), default=CredentialKind.BEARER)
+    client_secret_hash: Mapped[str | None] = mapped_column(AsciiString(64), doc="SHA-256, hexadecimal")
     hint: Mapped[str] = mapped_column(AsciiString(32))
     name: Mapped[str] = mapped_column(AsciiString(63))
     scopes: Mapped[str | None] = mapped_column(AsciiString(64), doc="see rules.access; none: all that the role may")

@@ -113,3 +113,23 @@ class QuotaStrategy(enum.StrEnum):
 
     ALLOCATED = "allocated"
     RUNNING = "running"
+
+
+class UserKind(enum.StrEnum):
+    """A service is a program's account: it has tokens and clients, but no password and no browser."""
+
+    PERSON = "person"
+    SERVICE = "service"
+
+
+class CredentialKind(enum.StrEnum):
+    """What a row of `api_tokens` is."""
+
+    BEARER = "bearer"
+    """A token that is sent as it is."""
+    CLIENT = "client"
+    """An id and a secret, which OAuth's client credentials grant turns into access tokens."""
+    OAUTH = "oauth"
+    """A person's sign-in from a program, kept up by refresh tokens."""
+    BROWSER = "browser"
+    """A person's sign-in from a browser, kept in a cookie."""

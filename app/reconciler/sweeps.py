@@ -10,7 +10,7 @@ from app import auth
 from app.database import Database, Session
 from app.errors import CmpError
 from app.k8s_service import ClusterRef, KubernetesService, OwnedNamespace
-from app.store import events, idempotency, leases, operations, workers
+from app.store import events, idempotency, leases, operations, sign_ins, tokens, workers
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +65,8 @@ async def prune(database: Database, *, history_days: int, idempotency_hours: int
     await database.run(lambda session: events.prune(session, now - timedelta(days=history_days)))
     await database.run(lambda session: operations.prune(session, now - timedelta(days=history_days)))
     await database.run(lambda session: idempotency.prune(session, now - timedelta(hours=idempotency_hours)))
+    await database.run(lambda session: tokens.all_remove_ended_sign_ins(session, now))
+    await database.run(lambda session: sign_ins.all_remove_ended_devices(session, now))
     await database.run(lambda session: workers.prune(session, now - _WORKER_KEPT))
 
 

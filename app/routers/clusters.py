@@ -25,6 +25,7 @@ from app.routers.deps import (
     next_cursor,
     opened,
     page_request,
+    presented,
     request_id,
     sealing_of,
     seconds_to_wait,
@@ -103,8 +104,8 @@ async def create(
 
 async def list_clusters(request: Request) -> Response:
     state, query = state_of(request), queries.read(request, ClusterQuery)
-    token_hash = auth.presented(request.headers.get("authorization"))
-    wanted = await _filter(request, state, query)
+    token_hash = await presented(request, state)
+    wanted = await _filter(state, token_hash, query)
     scope = f"clusters {token_hash} {wanted}"
     page = page_request(state, scope, query, query.sort)
     answer = await store.page_by_token(state.database, token_hash, page, wanted)
@@ -377,10 +378,10 @@ def _default_images(settings: Settings) -> dict[InstanceType, str]:
     }
 
 
-async def _filter(request: Request, state: State, query: ClusterQuery) -> store.ClusterFilter:
+async def _filter(state: State, token_hash: str, query: ClusterQuery) -> store.ClusterFilter:
     owner_id = None
     if query.owner is not None:
-        viewer: Viewer = await auth.authenticate(state.database, request.headers.get("authorization"))
+        viewer: Viewer = await auth.authenticate(state.database, token_hash)
         auth.require(viewer, Permission.EVERYONES)
         if query.owner != "*":
             async with state.database.reading() as session:

@@ -19,12 +19,15 @@ from app import auth, telemetry
 from app.database import Database, Row, Session
 from app.errors import Invalid, KeyReused, Stale, Unavailable, Unsupported
 from app.models import Cluster
+from app.routers import cookies
 from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
 from app.rules.sealing import NoKey, Sealer
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
+from app.services.oauth import Grants
+from app.services.sign_ins import Gate
 from app.services.streams import Reach, Streams
 from app.services.tokens import LastUsed
 from app.settings import Settings
@@ -32,6 +35,7 @@ from app.store import idempotency
 from app.store.paging import PageRequest
 
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,5})(?:$|[,;\s])")
+_PRESENTED = "cmp.presented"
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
 
@@ -45,6 +49,11 @@ class State:
     catalogue: Catalogue
     streams: Streams
     last_used: LastUsed
+    access_tokens: auth.AccessTokens
+    gate: Gate
+    grants: Grants
+    provider: auth.Provider | None = None
+    """Of single sign-on, where one is set."""
     sealer: Sealer = field(default_factory=Sealer)
     cursor_secret: bytes = b""
     nudge: Callable[[uuid.UUID], None] = lambda _cluster_id: None
@@ -67,8 +76,26 @@ async def _state(connection: HTTPConnection) -> State:
 CurrentState = Annotated[State, Depends(_state)]
 
 
+async def presented(connection: HTTPConnection, state: State) -> str:
+    """The hash of the credential that came: a bearer token, or else a browser's session. Raises Unauthenticated."""
+    authorization = connection.headers.get("authorization")
+    cookie = cookies.session_of(connection) if authorization is None else None
+    if cookie is None:
+        found = await auth.presented(state.access_tokens, authorization)
+    else:
+        cookies.require_own_page(connection)
+        found = auth.session_hash(cookie)
+    connection.scope[_PRESENTED] = found
+    return found
+
+
+def presented_before(connection: HTTPConnection) -> str:
+    """For whoever asks again in the course of a long answer: an access token may have ended since, its sign-in not."""
+    return str(connection.scope[_PRESENTED])
+
+
 async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
-    asker = await auth.asker(state.database, connection.headers.get("authorization"))
+    asker = await auth.asker(state.database, await presented(connection, state))
     state.last_used.note(asker["token_id"], asker["token_last_used_at"])
     return asker
 

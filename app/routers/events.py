@@ -15,7 +15,7 @@ from app.database import Row
 from app.errors import CmpError, Invalid
 from app.routers import views
 from app.routers.access import needs
-from app.routers.deps import CurrentState, CurrentViewer, PageQuery, State, next_cursor, page_request
+from app.routers.deps import CurrentState, CurrentViewer, PageQuery, State, next_cursor, page_request, presented_before
 from app.routers.wire import StrictRoute, encode, tagged
 from app.rules.access import Permission, Viewer
 from app.services.events import Listener
@@ -125,7 +125,7 @@ async def _next(listener: Listener) -> Row | None:
 async def _still_may(request: Request, state: State, query: StreamQuery) -> bool:
     """The stream of a revoked token, or of a role that was taken away, ends before it tells anything more."""
     try:
-        viewer = await auth.authenticate(state.database, request.headers.get("authorization"))
+        viewer = await auth.authenticate(state.database, presented_before(request))
         auth.require(viewer, _needed(query))
     except CmpError:
         return False

@@ -7,7 +7,8 @@ from fastapi.openapi.utils import get_openapi
 
 from app import schemas, telemetry
 
-_OPEN_PATHS = ("/health", "/livez", "/readyz")
+_OPEN_PATHS = ("/health", "/livez", "/readyz", "/oauth/jwks.json", "/.well-known/oauth-authorization-server")
+_OAUTH = "/oauth/"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _WORDS = {
     "400": "The request could not be read.",
@@ -23,6 +24,14 @@ _WORDS = {
 }
 # Looked up in Kubernetes at that moment.
 _LIVE = ("/logs", "/usage", "/screenshot")
+_OAUTH_WORDS = {
+    "400": "Refused; `error` is one of OAuth's words.",
+    "401": "The client is not known.",
+    "409": "This installation issues no access tokens.",
+    "413": "The body is too large.",
+    "429": "Too many failed attempts.",
+    "503": "A part that CMP stands on does not answer; try again.",
+}
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -62,13 +71,16 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if path in _OPEN_PATHS:
         responses.pop("422", None)
         return
+    if path.startswith(_OAUTH):
+        responses |= {code: {"description": words} for code, words in _OAUTH_WORDS.items()}
+        return
     operation["security"] = [{"token": []}]
     codes = {"401", "403", "422", "503"}
     if "{" in path or method == "get":
         codes.add("404")
     if method == "post":
         operation.setdefault("parameters", []).append(_IDEMPOTENCY)
-    if method in ("post", "patch", "delete"):
+    if method in ("post", "put", "patch", "delete"):
         codes |= {"400", "404", "409", "412", "413"}
     if path.endswith(_LIVE):
         codes |= {"409", "429"}

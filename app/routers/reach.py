@@ -23,7 +23,7 @@ from app.errors import CmpError, Forbidden, Invalid, NotFound, Unavailable, Unsu
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, InstanceType, Wanted
 from app.routers.access import PUBLIC, needs
 from app.routers.conversation import Check, Still, StreamedLog, converse
-from app.routers.deps import CurrentState, CurrentViewer, State, key_of, request_id, state_of
+from app.routers.deps import CurrentState, CurrentViewer, State, key_of, presented_before, request_id, state_of
 from app.routers.wire import Json, StrictRoute
 from app.rules import reach
 from app.rules.access import Permission, Viewer
@@ -263,11 +263,11 @@ async def _load(state: State, viewer: Viewer, key: uuid.UUID | str) -> tuple[Ins
 
 def _still(state: State, connection: HTTPConnection, id: uuid.UUID, access: Access) -> Still:
     """Whether whoever opened it still may, and the instance is still in a state for it."""
-    authorization = connection.headers.get("authorization")
+    token_hash = presented_before(connection)
 
     async def still() -> Ending | None:
         try:
-            viewer = await auth.authenticate(state.database, authorization)
+            viewer = await auth.authenticate(state.database, token_hash)
             auth.require(viewer, _PERMISSIONS.get(access, Permission.INSTANCES_REACH))
             found, cluster = await _load(state, viewer, id)
         except Unavailable:

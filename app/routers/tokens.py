@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from app import schemas
 from app.database import Session
-from app.models import ApiToken
+from app.models import ApiToken, CredentialKind
 from app.routers.access import needs
 from app.routers.deps import (
     CurrentState,
@@ -36,12 +36,15 @@ _ONCE = "The token is in this answer only. It has no more scopes and no longer l
 
 class TokenQuery(PageQuery):
     sort: Literal["created_at", "-created_at"] = "created_at"
+    kind: CredentialKind | None = None
 
 
 Wanted = Annotated[TokenQuery, Query()]
 
 
-@router.get("/", dependencies=[needs(Permission.SELF_READ)], response_model=_Listing, summary="Your tokens")
+@router.get(
+    "/", dependencies=[needs(Permission.SELF_READ)], response_model=_Listing, summary="Your tokens and sign-ins"
+)
 async def list_mine(request: Request, state: CurrentState, viewer: CurrentViewer, query: Wanted) -> Response:
     return await _listed(request, state, viewer, viewer.user_id, query)
 
@@ -63,7 +66,7 @@ async def create(request: Request, state: CurrentState, viewer: CurrentViewer, b
     dependencies=[needs(Permission.TOKENS_WRITE)],
     status_code=204,
     response_class=Response,
-    summary="Revoke one of your tokens",
+    summary="Revoke one of your tokens, or end a sign-in",
 )
 async def revoke(request: Request, state: CurrentState, viewer: CurrentViewer, token: uuid.UUID) -> Response:
     return await _revoked(request, state, viewer, viewer.user_id, token)
@@ -111,10 +114,10 @@ async def revoke_theirs(
 
 
 async def _listed(request: Request, state: State, viewer: Viewer, user_id: uuid.UUID, query: TokenQuery) -> Response:
-    scope = f"tokens {viewer.user_id} {user_id}"
+    scope = f"tokens {viewer.user_id} {user_id} {query.kind}"
     page = page_request(state, scope, query, query.sort)
     async with state.database.reading() as session:
-        found = await store.page_of_user(session, user_id, page)
+        found = await store.page_of_user(session, user_id, page, query.kind)
     following = next_cursor(state, scope, query.sort, found.last)
     return tagged(request, {"items": [_shown(token) for token in found.items], "next_cursor": following})
 
@@ -122,12 +125,14 @@ async def _listed(request: Request, state: State, viewer: Viewer, user_id: uuid.
 async def _created(
     request: Request, state: State, viewer: Viewer, user: uuid.UUID | str, body: schemas.TokenCreate
 ) -> Response:
-    wish = TokenWish(body.name, None if body.scopes is None else frozenset(body.scopes), body.expires_at)
+    wish = TokenWish(
+        body.name, CredentialKind(body.kind), None if body.scopes is None else frozenset(body.scopes), body.expires_at
+    )
 
     async def work(session: Session) -> Outcome:
         found = await users.load(session, user, lock=True)
         token, secret = await tokens.create(session, viewer, found, wish, request_id())
-        return Outcome(_shown(token) | {"token": secret}, remembered=_shown(token) | {"token": None})
+        return Outcome(_shown(token) | _secret(token, secret), remembered=_shown(token) | _secret(token, None))
 
     return (await write(request, state, viewer, work, status=201)).response
 
@@ -142,10 +147,17 @@ async def _revoked(request: Request, state: State, viewer: Viewer, user: uuid.UU
     return Response(status_code=204)
 
 
+def _secret(token: ApiToken, secret: str | None) -> dict[str, Any]:
+    if token.kind == CredentialKind.CLIENT:
+        return {"token": None, "client_id": token.id, "client_secret": secret}
+    return {"token": secret, "client_id": None, "client_secret": None}
+
+
 def _shown(token: ApiToken) -> dict[str, Any]:
     return {
         "id": token.id,
         "name": token.name,
+        "kind": token.kind,
         "hint": token.hint,
         "scopes": None if token.scopes is None else token.scopes.split(),
         "expires_at": token.expires_at,

@@ -56,7 +56,7 @@ class UserQuery(PageQuery):
     description="For administrators. The token is in this answer only.",
 )
 async def create(request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.UserCreate) -> Response:
-    wish = UserWish(body.username, body.role, _quota(state, body), body.quota_strategy)
+    wish = UserWish(body.username, body.role, _quota(state, body), body.quota_strategy, body.kind)
 
     async def work(session: Session) -> Outcome:
         user, token = await users.create(session, viewer, wish, request_id())

@@ -151,8 +151,10 @@ def user(row: User) -> dict[str, Any]:
     return {
         "id": row.id,
         "username": row.username,
+        "kind": row.kind,
         "role": row.role,
         "disabled": row.disabled_at is not None,
+        "has_password": row.password_hash is not None,
         "token_hint": row.token,
         "quota_strategy": row.quota_strategy,
         **{f"quota_{d}": shown(d, getattr(row, f"quota_{d}")) for d in DIMENSIONS},

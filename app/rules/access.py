@@ -30,6 +30,7 @@ class Permission(enum.StrEnum):
     EVERYONES = "everyones"
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
+    PLATFORM_WRITE = "platform:write"
 
 
 # Which roles have it, which scopes of a token leave it, what it is to have it. docs/permissions.md shows this table.
@@ -60,7 +61,11 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
         "read operate write admin",
         "see who one is, one's quota and tokens",
     ),
-    Permission.TOKENS_WRITE: ("viewer user operator admin", "write", "make, revoke and replace one's own tokens"),
+    Permission.TOKENS_WRITE: (
+        "viewer user operator admin",
+        "write",
+        "make, revoke and replace one's own tokens, end sign-ins, set one's password",
+    ),
     Permission.CATALOGUE_READ: (
         "viewer user operator admin",
         "read operate write admin",
@@ -69,7 +74,8 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
     Permission.CATALOGUE_WRITE: ("admin", "admin", "change flavours, images and the policy; see what is withdrawn"),
     Permission.EVERYONES: ("operator admin", "read operate write", "what one may with one's own, with everybody's too"),
     Permission.USERS_READ: ("operator admin", "read admin", "see users and their quotas"),
-    Permission.USERS_WRITE: ("admin", "admin", "make, change and delete users, replace their tokens"),
+    Permission.USERS_WRITE: ("admin", "admin", "make, change and delete users, and how they come in"),
+    Permission.PLATFORM_WRITE: ("admin", "admin", "replace the keys that sign access tokens"),
 }
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     role: frozenset(permission for permission, (roles, _, _) in TABLE.items() if role in roles.split()) for role in Role
@@ -90,6 +96,8 @@ class Viewer:
     scopes: frozenset[Scope] | None = None
     """Of the token that is used; None: all that the role may."""
     expires_at: datetime | None = None
+    """Of the token that is used; None where it does not end, or is a person's own sign-in."""
+    token_id: uuid.UUID | None = None
 
     @property
     def account_id(self) -> uuid.UUID:

@@ -28,7 +28,14 @@ from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, Problem
-from app.schemas.tokens import ApiTokenCreated, ApiTokenRead, TokenCreate
+from app.schemas.tokens import (
+    ApiTokenCreated,
+    ApiTokenRead,
+    IdentityCreate,
+    IdentityRead,
+    PasswordChange,
+    TokenCreate,
+)
 from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
 from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, Settings, VmSettings, VmSettingsRead
 
@@ -56,6 +63,8 @@ __all__ = [
     "FlavourCreate",
     "FlavourRead",
     "Health",
+    "IdentityCreate",
+    "IdentityRead",
     "Image",
     "ImageChange",
     "ImageCreate",
@@ -70,6 +79,7 @@ __all__ = [
     "OperationRead",
     "Out",
     "Part",
+    "PasswordChange",
     "PolicyChange",
     "PolicyRead",
     "Problem",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.models import QuotaStrategy, Role
+from app.models import QuotaStrategy, Role, UserKind
 from app.schemas.fields import In, Limit, LimitCpu, LimitMemory, Out, Username, example
 
 
@@ -16,6 +16,9 @@ class UserCreate(In):
     )
 
     username: Username
+    kind: Annotated[UserKind, Field(strict=False)] = Field(
+        UserKind.PERSON, description="A service has tokens and OAuth clients, and never signs in."
+    )
     role: Annotated[Role, Field(strict=False)] = Role.USER
     quota_cpu: LimitCpu | None = None
     quota_memory: LimitMemory | None = None
@@ -67,9 +70,11 @@ class QuotaRead(Out):
 class UserRead(Out):
     id: uuid.UUID
     username: str
+    kind: UserKind
     role: Role
     disabled: bool
-    token_hint: str = Field(description="How the token in force begins and ends.")
+    has_password: bool
+    token_hint: str = Field(description="How the token that it was made with, or that replaced it, begins and ends.")
     quota_cpu: float
     quota_memory: int
     quota_instances: int

@@ -12,7 +12,7 @@ import uuid_utils.compat as uuids
 from app import auth
 from app.database import Database, Session
 from app.errors import CmpError, Conflict, Forbidden, Invalid, NotFound
-from app.models import ApiToken, User
+from app.models import ApiToken, CredentialKind, User
 from app.rules.access import Scope, Viewer
 from app.store import events, tokens
 
@@ -25,7 +25,10 @@ _WRITTEN_EVERY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TokenWish:
+    """`kind`: BEARER, or CLIENT for OAuth's client credentials grant."""
+
     name: str
+    kind: CredentialKind
     scopes: frozenset[Scope] | None
     expires_at: datetime | None
 
@@ -33,8 +36,11 @@ class TokenWish:
 class LastUsed:
     """Notes which tokens are used, and writes that later: a request never waits for it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, idle: timedelta, lifetime: timedelta) -> None:
+        """`idle` and `lifetime`: of browsers' sessions, which last on while they are used."""
         self._database = database
+        self._idle = idle
+        self._lifetime = lifetime
         self._noted: dict[uuid.UUID, datetime] = {}
 
     def note(self, id: Any, before: datetime | None) -> None:
@@ -45,7 +51,7 @@ class LastUsed:
     async def write(self) -> None:
         used, self._noted = self._noted, {}
         if used:
-            await self._database.run(lambda session: tokens.all_used(session, used))
+            await self._database.run(lambda session: tokens.all_used(session, used, self._idle, self._lifetime))
 
     async def run(self) -> None:
         """Until cancelled; what was noted since the last time is then written too."""
@@ -73,11 +79,15 @@ async def create(
     require_within(viewer, wish.scopes, wish.expires_at)
     if await tokens.count_of_user(session, user.id) >= MOST:
         raise Conflict(f"A user has at most {MOST} tokens. Revoke one that is no longer used.")
-    secret = auth.new_token()
+    id = uuids.uuid7()
+    is_client = wish.kind == CredentialKind.CLIENT
+    secret = auth.new_secret(auth.CLIENT_PREFIX) if is_client else auth.new_token()
     token = ApiToken(
-        id=uuids.uuid7(),
+        id=id,
         user_id=user.id,
-        token_hash=auth.token_hash(secret),
+        kind=wish.kind,
+        token_hash=auth.hash_of_row(id) if is_client else auth.token_hash(secret),
+        client_secret_hash=auth.token_hash(secret) if is_client else None,
         hint=auth.token_hint(secret),
         name=wish.name,
         scopes=None if wish.scopes is None else " ".join(sorted(wish.scopes)),

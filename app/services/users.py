@@ -10,10 +10,10 @@ import uuid_utils.compat as uuids
 from app import auth
 from app.database import Session
 from app.errors import Conflict, Forbidden, NameTaken, NotFound, WrongState
-from app.models import ApiToken, QuotaStrategy, Role, User
+from app.models import ApiToken, QuotaStrategy, Role, User, UserKind
 from app.rules.access import Permission, Viewer
 from app.rules.quota import DIMENSIONS, Amounts
-from app.store import events, platform, users
+from app.store import events, platform, tokens, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class UserWish:
     role: Role
     quota: Amounts
     strategy: QuotaStrategy
+    kind: UserKind = UserKind.PERSON
 
 
 async def load(session: Session, key: uuid.UUID | str, *, lock: bool = False) -> User:
@@ -112,14 +113,33 @@ async def _note(session: Session, kind: str, viewer: Viewer, user: User, request
     )
 
 
+async def add_person(session: Session, wish: UserWish) -> User:
+    """Somebody without any token: they sign in. Raises NameTaken."""
+    user = _user(wish, "")
+    await _added(session, user)
+    return user
+
+
 async def _make(session: Session, wish: UserWish, viewer: Viewer | None = None) -> tuple[User, str]:
     """The first token has no more scopes and no longer life than the one that is used."""
     token = auth.new_token()
+    user = _user(wish, auth.token_hint(token))
+    await _added(session, user)
+    first = _token(user.id, token)
+    if viewer is not None:
+        first.scopes = None if viewer.scopes is None else " ".join(sorted(viewer.scopes))
+        first.expires_at = viewer.expires_at
+    await tokens.add(session, first)
+    return user, token
+
+
+def _user(wish: UserWish, hint: str) -> User:
     now = datetime.now(UTC)
-    user = User(
+    return User(
         id=uuids.uuid7(),
         username=wish.username,
-        token=auth.token_hint(token),
+        token=hint,
+        kind=wish.kind,
         role=wish.role,
         quota_strategy=wish.strategy,
         **{f"quota_{d}": getattr(wish.quota, d) for d in DIMENSIONS},
@@ -127,15 +147,13 @@ async def _make(session: Session, wish: UserWish, viewer: Viewer | None = None) 
         created_at=now,
         updated_at=now,
     )
+
+
+async def _added(session: Session, user: User) -> None:
     try:
-        first = _token(user.id, token)
-        if viewer is not None:
-            first.scopes = None if viewer.scopes is None else " ".join(sorted(viewer.scopes))
-            first.expires_at = viewer.expires_at
-        await users.add(session, user, first)
+        await users.add(session, user)
     except users.UsernameInUse as error:
         raise NameTaken("There is a user of that name. Choose another one.") from error
-    return user, token
 
 
 def _token(user_id: uuid.UUID, token: str) -> ApiToken:

@@ -44,7 +44,7 @@ class UsernameInUse(Exception):
     """There is a user of that name."""
 
 
-async def add(session: Session, user: User, token: ApiToken) -> None:
+async def add(session: Session, user: User) -> None:
     session.add(user)
     try:
         await session.flush()
@@ -52,8 +52,6 @@ async def add(session: Session, user: User, token: ApiToken) -> None:
         if violates(error, "uq_users_username"):
             raise UsernameInUse from error
         raise
-    session.add(token)
-    await session.flush()
 
 
 async def token_exists(session: Session, token_hash: str) -> bool:
@@ -84,6 +82,6 @@ async def delete(session: Session, user_id: uuid.UUID) -> None:
 
 
 async def replace_tokens(session: Session, token: ApiToken) -> None:
-    """This token instead of all that its user had."""
+    """This one instead of all that its user had; sign-ins end too."""
     await session.execute(sa.delete(ApiToken).where(ApiToken.user_id == token.user_id))
     session.add(token)

@@ -1,83 +1,19 @@
-"""Who you are, what you may, and whether it fits. Knows no HTTP; writes no SQL of its own.
+"""Whether it fits. Quota: `reserve` claims in one conditional UPDATE and enters the ledger in the same transaction.
 
-Quota: `reserve` claims in one conditional UPDATE and enters the ledger in the same transaction; `release` gives back
-once, when Kubernetes was seen to have let go.
+`release` gives back once, when Kubernetes was seen to have let go. Writes no SQL of its own.
 """
 
-import hashlib
-import secrets
 import uuid
 from collections.abc import Iterable
 from typing import Protocol
 
-from app.database import Database, Row, Session
-from app.errors import Forbidden, QuotaExceeded, Unauthenticated
-from app.models import QuotaStrategy, Role
+from app.auth.credentials import not_known
+from app.database import Session
+from app.errors import Forbidden, QuotaExceeded
+from app.models import QuotaStrategy
 from app.rules import units
-from app.rules.access import PERMISSIONS, Permission, Scope, Viewer
 from app.rules.quota import DIMENSIONS, Account, Amounts
-from app.store import ledger, users
-
-TOKEN_PREFIX = "cmp_pat_"  # noqa: S105
-_TOKEN_LENGTH = len(TOKEN_PREFIX) + 43
-
-
-def new_token() -> str:
-    """256 random bits behind a prefix that secret scanners can look for."""
-    return TOKEN_PREFIX + secrets.token_urlsafe(32)
-
-
-def token_hash(token: str) -> str:
-    """SHA-256 is enough for a secret that cannot be guessed; a slow hash would only slow every request."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def token_hint(token: str) -> str:
-    """How it begins and ends, so that people can tell theirs apart."""
-    return f"{token[: len(TOKEN_PREFIX)]}…{token[-4:]}".replace("…", "...")
-
-
-def presented(authorization: str | None) -> str:
-    """The hash of a well-formed bearer token, from the header's value. Raises Unauthenticated."""
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not token.startswith(TOKEN_PREFIX) or len(token) != _TOKEN_LENGTH:
-        raise not_known()
-    return token_hash(token)
-
-
-def not_known() -> Unauthenticated:
-    return Unauthenticated("A valid bearer token is needed: send it as `Authorization: Bearer <token>`.")
-
-
-async def asker(database: Database, authorization: str | None) -> Row:
-    """The user's columns, in a short read that ends before anything is claimed (snapshot isolation would refuse it)."""
-    row = await users.by_token(database, presented(authorization))
-    if row is None:
-        raise not_known()
-    return row
-
-
-async def authenticate(database: Database, authorization: str | None) -> Viewer:
-    return viewer_of(await asker(database, authorization))
-
-
-def viewer_of(row: Row, prefix: str = "") -> Viewer:
-    scopes = row[f"{prefix}token_scopes"]
-    return Viewer(
-        uuid.UUID(str(row[f"{prefix}id"])),
-        row[f"{prefix}username"],
-        Role(row[f"{prefix}role"]),
-        None if scopes is None else frozenset(Scope(scope) for scope in scopes.split()),
-        row[f"{prefix}token_expires_at"],
-    )
-
-
-def require(viewer: Viewer, permission: Permission) -> None:
-    if viewer.may(permission):
-        return
-    if permission not in PERMISSIONS[viewer.role]:
-        raise Forbidden(f"This needs {permission}, which your role ({viewer.role}) lacks. Ask an administrator.")
-    raise Forbidden(f"This needs {permission}, which this token's scopes leave out. Use another token.")
+from app.store import ledger
 
 
 class Strategy(Protocol):

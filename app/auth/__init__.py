@@ -1,0 +1,73 @@
+"""Who you are, what you may, and whether it fits. Knows no HTTP of ours; writes no SQL of its own."""
+
+from app.auth.credentials import (
+    CLIENT_PREFIX,
+    DEVICE_PREFIX,
+    REFRESH_PREFIX,
+    SESSION_PREFIX,
+    TOKEN_PREFIX,
+    asker,
+    authenticate,
+    hash_of_row,
+    new_secret,
+    new_token,
+    not_known,
+    presented,
+    require,
+    session_hash,
+    token_hash,
+    token_hint,
+    viewer_of,
+    well_formed,
+)
+from app.auth.keys import AccessTokens
+from app.auth.passwords import Passwords
+from app.auth.provider import Identity, NotProven, Provider
+from app.auth.quota import (
+    QUOTA_STRATEGIES,
+    all_account_ids,
+    recount,
+    release,
+    reserve,
+    reserve_size,
+    reserve_start,
+    seen_sized,
+    seen_stopped,
+)
+from app.auth.throttle import Throttle
+
+__all__ = [
+    "CLIENT_PREFIX",
+    "DEVICE_PREFIX",
+    "QUOTA_STRATEGIES",
+    "REFRESH_PREFIX",
+    "SESSION_PREFIX",
+    "TOKEN_PREFIX",
+    "AccessTokens",
+    "Identity",
+    "NotProven",
+    "Passwords",
+    "Provider",
+    "Throttle",
+    "all_account_ids",
+    "asker",
+    "authenticate",
+    "hash_of_row",
+    "new_secret",
+    "new_token",
+    "not_known",
+    "presented",
+    "recount",
+    "release",
+    "require",
+    "reserve",
+    "reserve_size",
+    "reserve_start",
+    "seen_sized",
+    "seen_stopped",
+    "session_hash",
+    "token_hash",
+    "token_hint",
+    "viewer_of",
+    "well_formed",
+]

@@ -1,0 +1,54 @@
+"""The parts of the running app, put together from the settings; `main` opens them in order."""
+
+from datetime import timedelta
+
+from app import auth
+from app.database import Database
+from app.routers.deps import State
+from app.services.catalogue import Catalogue
+from app.services.events import Broadcaster
+from app.services.oauth import Grants
+from app.services.sign_ins import Gate
+from app.services.streams import Streams
+from app.services.tokens import LastUsed
+from app.settings import Settings
+
+
+def of(settings: Settings) -> State:
+    database = Database(settings.database(), pool_size=settings.database_pool)
+    broadcaster = Broadcaster(database)
+    idle, lifetime = timedelta(minutes=settings.session_idle_minutes), timedelta(hours=settings.session_hours)
+    access_tokens = auth.AccessTokens(
+        database, settings.issuer(), settings.access_token_seconds, settings.signing_key_days
+    )
+    gate = Gate(database, auth.Passwords(), auth.Throttle())
+    return State(
+        settings,
+        database,
+        broadcaster,
+        Catalogue(database),
+        _streams(settings, database, broadcaster),
+        LastUsed(database, idle, lifetime),
+        access_tokens,
+        gate,
+        Grants(gate, access_tokens, timedelta(days=settings.sign_in_days)),
+        _provider(settings),
+    )
+
+
+def _provider(settings: Settings) -> auth.Provider | None:
+    if settings.oidc_issuer is None:
+        return None
+    secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret is not None else None
+    return auth.Provider(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_scope)
+
+
+def _streams(settings: Settings, database: Database, broadcaster: Broadcaster) -> Streams:
+    return Streams(
+        database,
+        most=settings.streams_per_process,
+        most_of_account=settings.streams_per_account,
+        idle_seconds=settings.stream_idle_seconds,
+        lifetime_seconds=settings.stream_lifetime_seconds,
+        on_commit=broadcaster.wake,
+    )
