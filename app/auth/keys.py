@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
@@ -74,7 +74,7 @@ class AccessTokens:
         if len(token) > _LONGEST or token.count(".") != 2 or not token.isascii():
             return None
         try:
-            key = await self._verifying(jwt.extract_compact(token.encode()).headers())  # type: ignore[attr-defined]
+            key = await self._verifying(jws.extract_compact(token.encode()).headers())
             if key is None:
                 return None
             found = jwt.decode(token, key, algorithms=[ALGORITHM])
