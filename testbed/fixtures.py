@@ -5,15 +5,18 @@ Each xdist worker has servers of its own. What cannot be had is skipped with its
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, NoReturn, TypeVar
 
 import pytest
+from playwright.sync_api import Browser
 
 from testbed import Unavailable, build, kubernetes, kubevirt
+from testbed import browser as browsers
 from testbed import node as nodes
 from testbed.databases import DatabaseServer, MariaDB, MySQL, PostgreSQL
+from testbed.provider import OpenIDProvider
 
 _KEY = pytest.StashKey[dict[str, str]]()
 _Server = TypeVar("_Server", bound=DatabaseServer)
@@ -94,6 +97,34 @@ def virtual(pytestconfig: pytest.Config) -> Iterator[kubevirt.KubeVirt]:
         kubelet = deployed.node.control_plane.api_version
         pytestconfig.stash[_KEY][name] = f"ran on KubeVirt {deployed.version} on kubelet {kubelet}, {how}"
         yield deployed
+
+
+@pytest.fixture(scope="session")
+def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(browsers.running())
+        except Unavailable as reason:
+            _skip(pytestconfig, "Chromium", reason)
+        pytestconfig.stash[_KEY]["Chromium"] = f"ran on {opened.version}"
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def openid_provider(pytestconfig: pytest.Config) -> Iterator[Callable[[str, str], OpenIDProvider]]:
+    """Start one for a redirect URI and a secret; all end with the session."""
+    name = "OpenID Connect provider"
+    with ExitStack() as stack:
+
+        def start(redirect_uri: str, secret: str) -> OpenIDProvider:
+            try:
+                started = stack.enter_context(OpenIDProvider(redirect_uri, secret))
+            except Unavailable as reason:
+                _skip(pytestconfig, name, reason)
+            pytestconfig.stash[_KEY][name] = f"ran on oidc-provider {started.version}"
+            return started
+
+        yield start
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -54,11 +54,12 @@ def require_own_page(connection: HTTPConnection) -> None:
     """Raises Forbidden where another site's page may be behind it, or nobody says which."""
     if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
         return
-    origin = connection.headers.get("origin")
-    if origin is not None:
-        if urlsplit(origin).netloc == connection.headers.get("host"):
-            return
-    elif connection.headers.get("sec-fetch-site") == "same-origin":
+    origin, site = connection.headers.get("origin"), connection.headers.get("sec-fetch-site")
+    ours = urlsplit(origin or "").netloc == connection.headers.get("host")
+    # A form of a page that tells no referrer has the origin `null`, though it is ours.
+    if site == "same-origin" and (ours or origin in (None, "null")):
+        return
+    if site is None and ours:
         return
     raise Forbidden("With a browser's session, only CMP's own pages may do this. Programs send a bearer token.")
 

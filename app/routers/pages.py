@@ -19,6 +19,7 @@ _HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
 }
 
 

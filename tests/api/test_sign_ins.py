@@ -75,6 +75,8 @@ async def test_over_tls_no_other_host_can_set_the_cookie(api: Api, ada: Caller) 
         {"Origin": "http://cmp.evil.example.org"},
         {"Origin": "http://evil@cmp"},
         {"Origin": "https://evil.example.org", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://cmp", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},
