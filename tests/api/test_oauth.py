@@ -1,30 +1,23 @@
-"""Access tokens and how they are come by: each grant, and every way in which a token must not work."""
+"""Access tokens and how they are come by: each grant, and how it ends."""
 
 import asyncio
-import base64
 import hashlib
-import hmac
-import json
-import time
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 from joserfc import jwt
-from joserfc.jwk import OctKey, OKPKey
+from joserfc.jwk import OKPKey
 from pydantic import SecretStr
 
 from app.auth.keys import ALGORITHM
 from app.models import ApiToken, DeviceCode, RefreshToken, SigningKey
 from app.rules.sealing import new_key
+from tests.api.programs import DEVICE_GRANT, PASSWORD, asked, part, signed_in, with_password
 from tests.api.running import Api, Caller, running_api
-
-PASSWORD = "a long enough password"
-_DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @pytest.fixture(scope="module")
@@ -35,32 +28,7 @@ async def api(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> As
 
 @pytest.fixture
 async def ada(api: Api) -> Caller:
-    user = await api.user()
-    set_it = await api.admin.put(f"/users/{user.id}/password", json={"password": PASSWORD})
-    assert set_it.status_code == 204, set_it.text
-    return user
-
-
-async def asked(api: Api, path: str = "token", basic: tuple[str, str] | None = None, **form: str) -> httpx.Response:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://cmp", auth=basic) as http:
-        answer = await http.post(f"/oauth/{path}", data=form)
-    assert answer.headers["cache-control"] == "no-store"
-    return answer
-
-
-async def signed_in(api: Api, user: Caller, **form: str) -> dict[str, Any]:
-    answer = await asked(api, grant_type="password", username=user.name, password=PASSWORD, **form)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-def part(token: str, index: int) -> dict[str, Any]:
-    text = token.split(".")[index]
-    return dict(json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
-
-
-def encoded(*parts: dict[str, Any]) -> str:
-    return ".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in parts)
+    return await with_password(api)
 
 
 async def test_a_password_gives_an_access_token_that_works(api: Api, ada: Caller) -> None:
@@ -100,10 +68,10 @@ async def test_others_verify_it_by_the_published_keys(api: Api, ada: Caller) -> 
         ({"grant_type": "refresh_token", "refresh_token": ""}, "invalid_request"),
         ({"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}, "invalid_client"),
         ({"grant_type": "client_credentials", "client_id": str(uuid.uuid4()), "client_secret": "y"}, "invalid_client"),
-        ({"grant_type": _DEVICE, "device_code": "x"}, "expired_token"),
+        ({"grant_type": DEVICE_GRANT, "device_code": "x"}, "expired_token"),
     ],
 )
-async def test_what_is_wrong_is_said_in_oauths_words(api: Api, form: dict[str, str], error: str) -> None:
+async def test_what_is_wrong_is_said_in_oauths_words(api: Api, form: dict[str, Any], error: str) -> None:
     answer = await asked(api, **form)
     assert answer.json()["error"] == error, answer.text
     assert answer.status_code == (401 if error == "invalid_client" else 400)
@@ -230,7 +198,7 @@ async def test_a_service_neither_has_a_password_nor_signs_in(api: Api) -> None:
 
 async def test_a_device_waits_until_it_is_let_in(api: Api, ada: Caller) -> None:
     begun = (await asked(api, "device_authorization", client_id="cmpctl", scope="read operate")).json()
-    form = {"grant_type": _DEVICE, "device_code": begun["device_code"]}
+    form = {"grant_type": DEVICE_GRANT, "device_code": begun["device_code"]}
     assert (await asked(api, **form)).json()["error"] == "authorization_pending"
     assert (await asked(api, **form)).json()["error"] == "slow_down"
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://cmp") as browser:
@@ -258,131 +226,13 @@ async def test_a_device_that_is_refused_or_forgotten_gets_nothing(api: Api, ada:
         assert (await browser.post("/device", data={"user_code": begun["user_code"]})).status_code == 401
         await browser.post("/login", data={"username": ada.name, "password": PASSWORD})
         await browser.post("/device", data={"user_code": begun["user_code"], "answer": "refuse"})
-    form = {"grant_type": _DEVICE, "device_code": begun["device_code"]}
+    form = {"grant_type": DEVICE_GRANT, "device_code": begun["device_code"]}
     assert (await asked(api, **form)).json()["error"] == "access_denied"
     late = (await asked(api, "device_authorization", client_id="x")).json()
     past = sa.update(DeviceCode).values(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     await api.database.run(lambda session: session.execute(past))
-    ended = await asked(api, grant_type=_DEVICE, device_code=late["device_code"])
+    ended = await asked(api, grant_type=DEVICE_GRANT, device_code=late["device_code"])
     assert ended.json()["error"] == "expired_token"
-
-
-# --- attacks on the token ----------------------------------------------------------------------------------------
-
-
-async def forged(api: Api, ada: Caller, how: str) -> str:
-    """A token that is right but for one thing."""
-    granted = (await signed_in(api, ada))["access_token"]
-    header, claims = part(granted, 0), part(granted, 1)
-    async with api.database.reading() as session:
-        row = (await session.execute(sa.select(SigningKey).where(SigningKey.kid == header["kid"]))).scalar_one()
-    private = OKPKey.import_key(api.state.sealer.open(row.private, f"signing key {row.kid}"))
-    now = int(time.time())
-    other: dict[str, Any] = {
-        "right": {},
-        "issuer": {"iss": "https://elsewhere.example.org"},
-        "audience": {"aud": "other"},
-        "expired": {"exp": now - 60},
-        "future": {"iat": now + 3600, "nbf": now + 3600},
-        "no end": {"exp": None},
-        "another row": {"sid": str(uuid.uuid4())},
-        "no row": {"sid": "x"},
-        "a row that is no sign-in": {"sid": (await ada.get("/tokens/")).json()["items"][0]["id"]},
-    }
-    if how in other:
-        changed = {name: value for name, value in (claims | other[how]).items() if value is not None}
-        return jwt.encode(header, changed, private, algorithms=[ALGORITHM])
-    if how == "no algorithm":
-        return encoded({**header, "alg": "none"}, claims) + "."
-    if how == "signed with the public key":
-        signing = encoded({**header, "alg": "HS256"}, claims)
-        made = hmac.new(row.public["x"].encode(), signing.encode(), hashlib.sha256).digest()
-        return f"{signing}.{base64.urlsafe_b64encode(made).decode().rstrip('=')}"
-    if how == "another algorithm":
-        return jwt.encode({**header, "alg": "HS256"}, claims, OctKey.import_key("x" * 32), algorithms=["HS256"])
-    if how == "another type":
-        return jwt.encode({**header, "typ": "JWT"}, claims, private, algorithms=[ALGORITHM])
-    if how == "another's key":
-        stranger = OKPKey.generate_key("Ed25519")
-        return jwt.encode(header, claims, stranger, algorithms=[ALGORITHM])
-    if how == "a key that it brings":
-        stranger = OKPKey.generate_key("Ed25519", auto_kid=True)
-        brought = {**header, "kid": stranger.kid, "jwk": stranger.as_dict(private=False)}
-        return jwt.encode(brought, claims, stranger, algorithms=[ALGORITHM])
-    if how == "an unknown key":
-        return jwt.encode({**header, "kid": "nobody's"}, claims, private, algorithms=[ALGORITHM])
-    if how == "a critical extension":
-        return encoded({**header, "crit": ["x"], "x": 1}, claims) + "." + granted.split(".")[2]
-    if how == "changed claims":
-        return encoded(header, {**claims, "sub": str(uuid.uuid4())}) + "." + granted.split(".")[2]
-    return {
-        "no signature": granted.rpartition(".")[0] + ".",
-        "a part more": granted + ".x",
-        "long": granted + "x" * 9999,
-    }[how]
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        *("issuer", "audience", "expired", "future", "no end", "another row", "no row", "a row that is no sign-in"),
-        *("no algorithm", "signed with the public key", "another algorithm", "another type", "another's key"),
-        *("a key that it brings", "an unknown key", "a critical extension", "changed claims", "no signature"),
-        *("a part more", "long"),
-    ],
-)
-async def test_a_token_that_is_not_quite_ours_is_refused(api: Api, ada: Caller, how: str) -> None:
-    assert (await api.caller(await forged(api, ada, "right")).get("/users/me")).status_code == 200
-    answer = await api.caller(await forged(api, ada, how)).get("/users/me")
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-
-
-async def test_no_other_secret_is_a_bearer_token(api: Api, ada: Caller) -> None:
-    granted = await signed_in(api, ada)
-    begun = (await asked(api, "device_authorization", client_id="x")).json()
-    for secret in (granted["refresh_token"], begun["device_code"], begun["user_code"]):
-        assert (await api.caller(secret).get("/users/me")).status_code == 401
-
-
-async def test_a_new_key_signs_and_nobody_is_signed_out_unless_the_old_one_was_stolen(api: Api, ada: Caller) -> None:
-    before = await signed_in(api, ada)
-    assert (await api.admin.post("/signing-keys/")).status_code == 204
-    after = await signed_in(api, ada)
-    assert part(before["access_token"], 0)["kid"] != part(after["access_token"], 0)["kid"]
-    for one in (before, after):
-        assert (await api.caller(one["access_token"]).get("/users/me")).status_code == 200
-    assert (await ada.post("/signing-keys/")).status_code == 403
-    assert (await api.admin.post("/signing-keys/?withdraw=true")).status_code == 204
-    for one in (before, after):
-        assert (await api.caller(one["access_token"]).get("/users/me")).status_code == 401
-        again = (await asked(api, grant_type="refresh_token", refresh_token=one["refresh_token"])).json()
-        assert (await api.caller(again["access_token"]).get("/users/me")).status_code == 200
-
-
-async def test_keys_go_when_the_last_token_they_signed_has_ended(api: Api) -> None:
-    async def kids() -> list[str]:
-        return [str(key["kid"]) for key in await api.state.access_tokens.public()]
-
-    await api.state.access_tokens.rotate()
-    old = (await kids())[0]
-    await api.state.access_tokens.rotate()
-    assert old in await kids()
-    long_ago = datetime.now(UTC) - timedelta(days=1)
-    await api.database.run(lambda session: session.execute(sa.update(SigningKey).values(created_at=long_ago)))
-    await api.state.access_tokens.rotate()
-    await api.state.access_tokens.rotate()
-    assert old not in await kids()
-
-
-async def test_one_of_many_processes_makes_the_first_key(api: Api) -> None:
-    await api.database.run(lambda session: session.execute(sa.delete(SigningKey)))
-    state = api.state
-    others = [type(state.access_tokens)(state.database, "http://cmp", 900, 30) for _ in range(6)]
-    for one in others:
-        one.sealer = state.sealer
-    await asyncio.gather(*(one.issue(uuid.uuid4(), uuid.uuid4(), None, "x") for one in others))
-    assert len(await state.access_tokens.public()) == 1
-    await state.access_tokens.rotate(withdraw=True)
 
 
 async def test_a_database_without_the_key_holds_nothing_to_get_in_with(api: Api, ada: Caller) -> None:

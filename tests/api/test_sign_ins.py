@@ -154,7 +154,10 @@ async def test_use_keeps_a_session_until_its_longest_and_idleness_ends_it(
 
     async def ends() -> datetime:
         async with api.database.reading() as session:
-            found: datetime = (await session.execute(sa.select(ApiToken.expires_at).where(browsers))).scalar_one()
+            found: datetime | None = (
+                await session.execute(sa.select(ApiToken.expires_at).where(browsers))
+            ).scalar_one()
+            assert found is not None
             return found
 
     async def put(**values: datetime) -> None:

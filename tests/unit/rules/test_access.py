@@ -22,7 +22,11 @@ def test_an_administrator_may_all_and_a_user_nothing_about_others() -> None:
 
 
 def test_an_operator_changes_no_users_and_a_viewer_nothing_but_its_token() -> None:
-    assert set(Permission) - PERMISSIONS[Role.OPERATOR] == {Permission.USERS_WRITE, Permission.CATALOGUE_WRITE}
+    assert set(Permission) - PERMISSIONS[Role.OPERATOR] == {
+        Permission.USERS_WRITE,
+        Permission.CATALOGUE_WRITE,
+        Permission.PLATFORM_WRITE,
+    }
     reading = {Permission.CLUSTERS_READ, Permission.INSTANCES_LOGS, Permission.SELF_READ, Permission.CATALOGUE_READ}
     assert PERMISSIONS[Role.VIEWER] == reading | {Permission.TOKENS_WRITE}
 
