@@ -24,7 +24,7 @@ class Writer:
     def __init__(self, client: KubeClient, caches: Mapping[str, Cache], changes: asyncio.Semaphore) -> None:
         self._client = client
         self._caches = caches
-        self._changes = changes
+        self.changes = changes
 
     async def claim(self, spec: InstanceSpec) -> None:
         """Its disks, each made once: one that is there already keeps what it holds."""
@@ -102,7 +102,7 @@ class Writer:
                 else:
                     return
             body = {**call.body, "metadata": {**call.body["metadata"], "uid": cached["metadata"]["uid"]}}
-            async with self._changes:
+            async with self.changes:
                 kind = KINDS[call.kind]
                 answer = await self._client.apply(kind, spec.cluster.namespace, call.name, body, FIELD_MANAGER)
         self._caches[call.kind].absorb(answer)
@@ -111,7 +111,7 @@ class Writer:
     async def _made(self, spec: InstanceSpec, call: KubeCall) -> None:
         for delay in (*_ACCOUNT_DELAYS, None):
             try:
-                async with self._changes:
+                async with self.changes:
                     kind = KINDS[call.kind]
                     answer = await self._client.create(kind, spec.cluster.namespace, call.body, FIELD_MANAGER)
             except Refusal as error:
@@ -126,7 +126,7 @@ class Writer:
         kind, namespace = KINDS[call.kind], spec.cluster.namespace
         async with said_our_way():
             try:
-                async with self._changes:
+                async with self.changes:
                     if call.verb in ("merge", "strategic"):
                         self._caches[call.kind].absorb(await self._patched(call, kind, namespace))
                         return
@@ -153,7 +153,7 @@ class Writer:
             return
         async with said_our_way():
             try:
-                async with self._changes:
+                async with self.changes:
                     await self._client.delete(KINDS[kind], namespace, name, uid, grace)
             except Refusal as error:
                 if error.missing:
