@@ -84,9 +84,7 @@ class Writer:
             try:
                 await self._made(spec, call)
             except Refusal as error:
-                if error.reason != "AlreadyExists":
-                    raise
-                _must_stay(await self._own_object(spec, call))
+                _must_stay(await self._own_object(spec, call, error))
 
     async def _apply(self, spec: InstanceSpec, call: KubeCall) -> None:
         """Server-side apply would take over whatever has the name, so it is bound to a uid, and making is a create."""
@@ -96,9 +94,7 @@ class Writer:
                 try:
                     await self._made(spec, call)
                 except Refusal as error:
-                    if error.reason != "AlreadyExists":
-                        raise
-                    cached = await self._own_object(spec, call)
+                    cached = await self._own_object(spec, call, error)
                 else:
                     return
             body = {**call.body, "metadata": {**call.body["metadata"], "uid": cached["metadata"]["uid"]}}
@@ -164,9 +160,14 @@ class Writer:
                 if obj is not None and obj["metadata"]["uid"] == uid and "deletionTimestamp" not in obj["metadata"]:
                     raise
 
-    async def _own_object(self, spec: InstanceSpec, call: KubeCall) -> dict[str, Any]:
-        """What has the name already, if it is this instance's."""
+    async def _own_object(self, spec: InstanceSpec, call: KubeCall, refused: Refusal) -> dict[str, Any]:
+        """What has the name already, if it is this instance's. A full quota refuses also what is there already."""
+        full = refused.code == 403 and "exceeded quota" in refused.message
+        if refused.reason != "AlreadyExists" and not full:
+            raise refused
         obj = await self.live(call.kind, spec.cluster.namespace, call.name)
+        if obj is None and full:
+            raise refused
         if obj is None:
             raise Raced(f"{call.name} vanished")
         if not _is_ours(spec, obj):
