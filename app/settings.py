@@ -9,16 +9,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 # What is never the internet: private, shared, link-local with the metadata services of clouds, multicast, reserved, and
-# what stands for IPv4 in IPv6.
+# translated IPv4.
 _NOT_THE_INTERNET = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
     "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-    "::/96", "::ffff:0:0/96", "64:ff9b::/96", "fc00::/7", "fe80::/10", "ff00::/8",
+    "::/96", "64:ff9b::/96", "fc00::/7", "fe80::/10", "ff00::/8",
 )  # fmt: skip
 
 
 def _range(text: str) -> str:
-    return str(ipaddress.ip_network(text))
+    network = ipaddress.ip_network(text)
+    if network.version == 6 and network.network_address.ipv4_mapped is not None:
+        raise ValueError("Kubernetes takes no IPv4 range that is written as one of IPv6")
+    return str(network)
 
 
 Range = Annotated[str, AfterValidator(_range)]

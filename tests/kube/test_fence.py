@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ async def test_cmp_writes_only_in_namespaces_that_it_made(rig: Rig, control_plan
     client = rig.service._client
     cluster = rig.cluster()
     for space in ("default", "kube-system", "cmp-system"):
-        assert "cmp-fence-where" in await refused(client, POD, space, pod(cluster, {}))
+        assert "cmp-fence-where" in await refused(client, POD, space, pod(replace(cluster, namespace=space), {}))
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
         assert "cmp-fence-where" in await refused(client, SECRET, space, secret)
         patch = {"metadata": {"labels": {"app.kubernetes.io/managed-by": "cmp"}}}
