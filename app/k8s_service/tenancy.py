@@ -121,7 +121,7 @@ def _namespace(name: str) -> dict[str, Any]:
 
 
 def _internet(isolation: Isolation) -> list[dict[str, Any]]:
-    """Each range without those exceptions that lie in it. One that lies in a larger exception was named for a reason."""
+    """Each without those exceptions that lie in it. A range within a larger exception was named for a reason."""
     found = []
     exceptions = [ipaddress.ip_network(text) for text in isolation.egress_except]
     for cidr in map(ipaddress.ip_network, isolation.egress_cidrs):
