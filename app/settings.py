@@ -1,10 +1,31 @@
 """Every knob, as one class read from `CMP_*` and handed down. Nothing reads the environment anywhere else."""
 
+import ipaddress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+# What is never the internet: private, shared, link-local with the metadata services of clouds, multicast, reserved, and
+# translated IPv4.
+_NOT_THE_INTERNET = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+    "::/96", "64:ff9b::/96", "fc00::/7", "fe80::/10", "ff00::/8",
+)  # fmt: skip
+
+
+def _range(text: str) -> str:
+    network = ipaddress.ip_network(text)
+    if network.version == 6 and network.network_address.ipv4_mapped is not None:
+        raise ValueError("Kubernetes takes no IPv4 range that is written as one of IPv6")
+    return str(network)
+
+
+Range = Annotated[str, AfterValidator(_range)]
+Namespace = Annotated[str, Field(pattern=_NAMESPACE)]
 
 
 class Settings(BaseSettings):
@@ -110,6 +131,36 @@ class Settings(BaseSettings):
         gt=0,
         le=3600,
         description="How often an open WebSocket is pinged, so that no proxy takes it for dead.",
+    )
+    pod_security: Literal["baseline", "restricted"] = Field(
+        "baseline",
+        description="Which of the Pod Security Standards every tenant namespace enforces. restricted: nothing runs as "
+        "root, so most images that were made to begin as root do not run. KubeVirt runs VMs under it only where it is "
+        "told to use the runtime's seccomp profile.",
+    )
+    user_namespaces: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether containers have users of their own, so that root in one is nobody on its node "
+        "(hostUsers: false). auto: where every node says that it can, and the container has no persistent volume and "
+        "no runtime class.",
+    )
+    egress_cidrs: list[Range] = Field(
+        ["0.0.0.0/0", "::/0"],
+        description="Where instances may connect to, beside DNS and the clusters of the same owner. JSON list; []: "
+        "nowhere.",
+    )
+    egress_except: list[Range] = Field(
+        list(_NOT_THE_INTERNET),
+        description="Where they may not, within that: name the ranges of nodes, Pods and Services here where those are "
+        "public addresses. JSON list.",
+    )
+    ingress_namespaces: list[Namespace] = Field(
+        [],
+        description="Namespaces, such as an ingress controller's, which reach the declared ports of every cluster. "
+        "JSON list.",
+    )
+    kubevirt_namespace: Namespace = Field(
+        "kubevirt", description="Where KubeVirt is installed: its virt-api reaches the ports of VMs for those who may."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(

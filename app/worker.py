@@ -14,7 +14,7 @@ import structlog
 from app import migrations, telemetry
 from app.database import Database, SqliteInUse
 from app.errors import CmpError, Unavailable
-from app.k8s_service import BadTarget, KubernetesService, KubeTarget
+from app.k8s_service import BadTarget, Isolation, KubernetesService, KubeTarget
 from app.reconciler import Reconciler
 from app.rules import sealing
 from app.rules.sealing import Sealer
@@ -43,6 +43,7 @@ async def running(
         installation_id=str(installation_id),
         concurrency=settings.kubernetes_concurrency,
         version=telemetry.VERSION,
+        isolation=isolation_of(settings),
     )
     async with service:
         reconciler = Reconciler(settings, database, service, installation_id, sealer, on_commit)
@@ -53,6 +54,17 @@ async def running(
             task.cancel()
             # What it died of, if it did, is in the log already.
             await asyncio.gather(task, return_exceptions=True)
+
+
+def isolation_of(settings: Settings) -> Isolation:
+    return Isolation(
+        pod_security=settings.pod_security,
+        user_namespaces=settings.user_namespaces,
+        egress_cidrs=tuple(settings.egress_cidrs),
+        egress_except=tuple(settings.egress_except),
+        ingress_namespaces=tuple(settings.ingress_namespaces),
+        kubevirt_namespace=settings.kubevirt_namespace,
+    )
 
 
 def target_of(settings: Settings) -> KubeTarget:

@@ -1,4 +1,4 @@
-"""Writes openapi.json, settings.md and permissions.md, which are derived from the code; `--check`: are they fresh?"""
+"""Writes the files that are derived from the code, which are named below; `--check`: are they fresh?"""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from app.kube.rights import RIGHTS  # noqa: E402
 from app.models import Role  # noqa: E402
 from app.routers.access import declared  # noqa: E402
 from app.rules.access import PERMISSIONS, TABLE  # noqa: E402
@@ -57,12 +58,36 @@ def permissions() -> str:
     return "\n".join(rows) + "\n"
 
 
+def rights() -> str:
+    """What CMP may do in Kubernetes, as a ClusterRole."""
+    rows = [
+        "# The least that CMP needs, API and workers alike. Generated from app/kube/rights.py by `make docs`; the",
+        "# tests on a real API server run with exactly this, inside the fence of deploy/kubernetes/fence.yaml.",
+        "apiVersion: rbac.authorization.k8s.io/v1",
+        "kind: ClusterRole",
+        "metadata:",
+        "  name: cmp",
+        "rules:",
+    ]
+    for right in RIGHTS:
+        rows += [f"  # {right.why}"] if right.why else []
+        rows.append(f"  - apiGroups: [{right.group or json.dumps('')}]")
+        listed = [("resources", right.resources), ("verbs", right.verbs)]
+        rows += [f"    {name}: [{', '.join(words.split())}]" for name, words in listed]
+    return "\n".join(rows) + "\n"
+
+
 def _path(item: tuple[tuple[str, str], object]) -> tuple[str, str]:
     (method, path), _ = item
     return path, method
 
 
-FILES = {"docs/openapi.json": openapi, "docs/settings.md": settings, "docs/permissions.md": permissions}
+FILES = {
+    "docs/openapi.json": openapi,
+    "docs/settings.md": settings,
+    "docs/permissions.md": permissions,
+    "deploy/kubernetes/rbac.yaml": rights,
+}
 
 
 def main() -> int:

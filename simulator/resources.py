@@ -82,6 +82,7 @@ LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 NETWORK_POLICIES = Resource(
     "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True, ("netpol",), has_generation=True
 )
+RUNTIME_CLASSES = Resource("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", False)
 STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", False, ("sc",))
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False, verbs=("create",)
@@ -108,7 +109,7 @@ KUBEVIRTS = Resource(
 
 RESOURCES = (
     NAMESPACES, PODS, SERVICES, SECRETS, CONFIGMAPS, SERVICE_ACCOUNTS, CLAIMS, QUOTAS, LIMIT_RANGES, EVENTS, NODES,
-    DAEMON_SETS, LEASES, NETWORK_POLICIES, STORAGE_CLASSES, ACCESS_REVIEWS, VIRTUAL_MACHINES,
+    DAEMON_SETS, LEASES, NETWORK_POLICIES, RUNTIME_CLASSES, STORAGE_CLASSES, ACCESS_REVIEWS, VIRTUAL_MACHINES,
     VIRTUAL_MACHINE_INSTANCES, MIGRATIONS, INSTANCETYPES, KUBEVIRTS,
 )  # fmt: skip
 STORED = tuple(resource for resource in RESOURCES if resource is not ACCESS_REVIEWS)

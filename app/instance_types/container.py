@@ -55,6 +55,7 @@ class Container:
     }  # fmt: skip
     kept_when_stopped = False
     reached: tuple[str, ...] = (KIND,)
+    launched = False
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         """requests = limits, so that what is sold is what is reserved; defaults that an image running as root survives.

@@ -11,6 +11,9 @@ NODE_LOSS_SECONDS = 300
 # The node agent says it of every Pod that is not suspended, so that Services leave out those that are.
 RUNNING_GATE = "cmp.io/Running"
 
+# What containers commonly have by default, without what is of use to whoever wants to break out.
+ORDINARY = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+
 _RESTART = {"always": "Always", "on-failure": "OnFailure", "never": "Never"}
 _PULL = {"always": "Always", "if-not-present": "IfNotPresent", "never": "Never"}
 
@@ -24,7 +27,9 @@ def pod_spec(spec: InstanceSpec) -> dict[str, Any]:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_identity(settings)},
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_identity(spec)},
+        **({"hostUsers": False} if spec.own_users else {}),
+        **({"runtimeClassName": settings["runtime_class"]} if settings.get("runtime_class") else {}),
         "tolerations": [_tolerated("not-ready"), _tolerated("unreachable")],
         **({"readinessGates": [{"conditionType": RUNNING_GATE}]} if spec.agents else {}),
         **({"imagePullSecrets": registry} if registry else {}),
@@ -50,7 +55,7 @@ def _main(spec: InstanceSpec) -> dict[str, Any]:
         "image": spec.image,
         **{name: value for name, value in optional.items() if value},
         "resources": resources(spec),
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": _capabilities(spec)},
     }
 
 
@@ -59,10 +64,22 @@ def resources(spec: InstanceSpec) -> dict[str, Any]:
     return {"requests": dict(size), "limits": dict(size)}
 
 
-def _identity(settings: Mapping[str, Any]) -> dict[str, int]:
+def _capabilities(spec: InstanceSpec) -> dict[str, list[str]]:
+    """None but those that an image needs which begins as root and then becomes somebody else. Others than root have
+    none to give up.
+    """
+    asked = spec.settings.get("capabilities")
+    as_root = not spec.restricted and not spec.settings.get("user")
+    added = list(asked) if asked is not None else list(ORDINARY if as_root else ())
+    return {"drop": ["ALL"], **({"add": added} if added else {})}
+
+
+def _identity(spec: InstanceSpec) -> dict[str, Any]:
     """The group also owns the volumes, so that whoever the process is can write to them."""
-    user, group = settings.get("user"), settings.get("group")
+    user, group = spec.settings.get("user"), spec.settings.get("group")
     named = {"runAsUser": user, "runAsGroup": group, "fsGroup": group if group is not None else user}
+    if user or spec.restricted:
+        named["runAsNonRoot"] = True
     return {name: value for name, value in named.items() if value is not None}
 
 

@@ -47,6 +47,7 @@ class InstanceSpec:
 
     `grace`: seconds it may take to end, where somebody said so. `revision` counts changes of image and settings.
     `agents`: wherever it is put, there is a node agent. `migration`: the id of the operation that wishes it elsewhere.
+    `own_users`: its users are none of its node's. `restricted`: by the strictest of the Pod Security Standards.
     """
 
     cluster: ClusterRef
@@ -63,6 +64,8 @@ class InstanceSpec:
     grace: int | None = None
     agents: bool = False
     migration: str | None = None
+    own_users: bool = False
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,8 @@ class Door:
 class InstanceDriver(Protocol):
     """What an instance type answers. `watches` names the kinds it reads and which fields of them.
 
-    `reached`: the kinds that `door` looks at and that tell whether an instance runs, its own first.
+    `reached`: the kinds that `door` looks at and that tell whether an instance runs, its own first. `launched`: a Pod
+    that is not ours runs it, which sets no limits and is there twice while it moves.
     """
 
     instance_type: InstanceType
@@ -176,6 +180,7 @@ class InstanceDriver(Protocol):
     watches: Mapping[str, tuple[str, ...]]
     kept_when_stopped: bool
     reached: tuple[str, ...]
+    launched: bool
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]: ...
 

@@ -52,6 +52,7 @@ class VirtualMachine:
     }  # fmt: skip
     kept_when_stopped = True
     reached: tuple[str, ...] = (KIND, RUNNING_KIND, LAUNCHER_KIND)
+    launched = True
 
     def manifest(self, spec: InstanceSpec) -> dict[str, Any]:
         labels, annotations = instance_labels(spec), instance_annotations(spec) | machine_manifest.rerun(spec)

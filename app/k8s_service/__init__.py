@@ -8,6 +8,7 @@ from app.k8s_service.errors import ForeignNamespace, ForeignObject, NamespaceTer
 from app.k8s_service.observation import ClusterObservation, NamespaceState, OwnedNamespace, OwnedObject
 from app.k8s_service.reach import KubernetesReach
 from app.k8s_service.service import INSTANCE_TYPES, KubernetesService
+from app.k8s_service.tenancy import Isolation, Room
 from app.kube.cache import Timing
 from app.kube.client import Limits
 from app.kube.credentials import KubeTarget
@@ -22,6 +23,7 @@ __all__ = [
     "ForeignObject",
     "InstanceDriver",
     "InstanceSpec",
+    "Isolation",
     "KubeTarget",
     "KubernetesReach",
     "KubernetesService",
@@ -33,5 +35,6 @@ __all__ = [
     "OwnedObject",
     "Raced",
     "Refused",
+    "Room",
     "Timing",
 ]

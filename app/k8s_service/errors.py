@@ -85,10 +85,13 @@ def _meant_another(error: Refusal) -> bool:
 def _forbidden(error: Refusal) -> CmpError:
     if "NamespaceTerminating" in error.causes or "because it is being terminated" in error.message:
         return NamespaceTerminating(error.message)
-    if account_missing(error):
+    # A quota counts only once its controller has looked at it.
+    if account_missing(error) or "status unknown for quota" in error.message:
         return Raced(error.message)
     if "NodeCapacity" in error.causes:
         return Refused(Reason.UNSCHEDULABLE, error.message)
+    if 'RuntimeClass "' in error.message and "not found" in error.message:
+        return Refused(Reason.CONFIGURATION, error.message)
     reason = Reason.QUOTA if "exceeded quota" in error.message else Reason.REJECTED
     return Refused(reason, error.message)
 

@@ -138,6 +138,12 @@ def agents_everywhere(nodes: Cache, agents: Cache) -> bool:
     return bool(ready) and all(around.has_agent(name) for name in ready)
 
 
+def own_users_everywhere(nodes: Cache) -> bool:
+    """Whether each node that takes Pods says that it can give them users of their own."""
+    ready = [node for node in nodes.all() if _is_ready(node)]
+    return bool(ready) and all(_own_users(node) for node in ready)
+
+
 def nodes_with_agent(agents: Cache) -> frozenset[str]:
     now = datetime.now(UTC)
     return frozenset(
@@ -217,6 +223,12 @@ def _holding_back(obj: Object) -> str | None:
 def _is_ready(node: Object) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or ()
     return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
+
+
+def _own_users(node: Object) -> bool:
+    """By the handler without a name, which is that of Pods without a RuntimeClass."""
+    handlers = (node.get("status") or {}).get("runtimeHandlers") or ()
+    return any(not each.get("name") and (each.get("features") or {}).get("userNamespaces") for each in handlers)
 
 
 def _age(obj: Object) -> tuple[str, str]:

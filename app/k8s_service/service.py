@@ -19,16 +19,17 @@ from app.instance_types.values import (
     InstanceSpec,
     KubeCall,
     Observed,
-    cluster_labels,
 )
 from app.instance_types.virtual_machine import VirtualMachine
-from app.k8s_service import observation
+from app.k8s_service import observation, tenancy
 from app.k8s_service.errors import (
     ForeignNamespace,
     NamespaceTerminating,
     Raced,
 )
+from app.k8s_service.furnishing import FURNITURE, Furnisher
 from app.k8s_service.observation import ClusterObservation, NamespaceState, OwnedNamespace, OwnedObject
+from app.k8s_service.tenancy import Isolation, Room
 from app.k8s_service.writing import Writer, said_our_way
 from app.kube.cache import Cache, Timing
 from app.kube.client import KubeClient, Limits, Observer
@@ -36,6 +37,7 @@ from app.kube.credentials import KubeTarget
 from app.kube.errors import Refusal
 from app.kube.kinds import CLAIM, KINDS, LEASE, MIGRATION, NAMESPACE, NODE, POD
 from app.models import InstanceOperation, InstanceType
+from app.rules import volumes
 
 INSTANCE_TYPES: dict[InstanceType, InstanceDriver] = {
     InstanceType.CONTAINER: Container(),
@@ -45,24 +47,26 @@ INSTANCE_TYPES: dict[InstanceType, InstanceDriver] = {
 AGENT_SECONDS = 2.0
 """How often it is looked which node agents are there."""
 
-_POD_SECURITY = {
-    "pod-security.kubernetes.io/enforce": "baseline",
-    "pod-security.kubernetes.io/warn": "restricted",
-    "cmp.io/tenant": "true",
-}
-
 
 class KubernetesService:
     def __init__(
-        self, client: KubeClient, *, installation_id: str, concurrency: int, timing: Timing | None = None
+        self,
+        client: KubeClient,
+        *,
+        installation_id: str,
+        concurrency: int,
+        timing: Timing | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         self._client = client
+        self._isolation = isolation or Isolation()
         self._installation_id = installation_id
         self._changes = asyncio.Semaphore(concurrency)
         self._listeners: list[Callable[[str], None]] = []
         self._version: str | None = None
         self._caches = self._made_caches(timing)
         self._writer = Writer(client, self._caches, self._changes)
+        self._furnisher = Furnisher(client, self._caches, self._writer, self._isolation)
 
     @classmethod
     async def connect(
@@ -75,6 +79,7 @@ class KubernetesService:
         observe_call: Observer | None = None,
         limits: Limits | None = None,
         timing: Timing | None = None,
+        isolation: Isolation | None = None,
     ) -> Self:
         """Reads the configuration; raises kube.errors.BadTarget where it cannot be used. Does not call Kubernetes.
 
@@ -82,7 +87,7 @@ class KubernetesService:
         """
         more: dict[str, Any] = {} if observe_call is None else {"observe_call": observe_call}
         client = await KubeClient.connect(target, version=version, limits=limits, **more)
-        return cls(client, installation_id=installation_id, concurrency=concurrency, timing=timing)
+        return cls(client, installation_id=installation_id, concurrency=concurrency, timing=timing, isolation=isolation)
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,7 +147,7 @@ class KubernetesService:
 
     async def ensure_namespace(self, cluster: ClusterRef) -> str:
         """Its uid. Raises ForeignNamespace, NamespaceTerminating."""
-        wanted = cluster_labels(cluster) | _POD_SECURITY
+        wanted = tenancy.namespace_labels(cluster, self._isolation)
         cached = self._caches[NAMESPACE.name].get(None, cluster.namespace)
         if cached is not None and _settled(cluster, cached, wanted):
             return str(cached["metadata"]["uid"])
@@ -158,6 +163,17 @@ class KubernetesService:
                 made = await self._own_namespace(cluster, wanted)
         self._caches[NAMESPACE.name].absorb(made)
         return str(made["metadata"]["uid"])
+
+    def furnished(self, cluster: ClusterRef, instance_type: InstanceType, room: Room) -> bool:
+        """Whether its namespace, as the caches show it, is as it should be. False where it is not there."""
+        cached = self._caches[NAMESPACE.name].get(None, cluster.namespace)
+        if cached is None or not _settled(cluster, cached, tenancy.namespace_labels(cluster, self._isolation)):
+            return False
+        return self._furnisher.furnished(cluster, _of_type(instance_type, room))
+
+    async def furnish(self, cluster: ClusterRef, instance_type: InstanceType, room: Room) -> None:
+        """Who may talk to whom in its namespace, and how much fits. Raises Refused, and Raced: not in force yet."""
+        await self._furnisher.furnish(cluster, _of_type(instance_type, room))
 
     async def namespace_state(self, cluster: ClusterRef) -> NamespaceState | None:
         """Read now, not from the cache. None: gone, or its name belongs to somebody else by now."""
@@ -257,7 +273,16 @@ class KubernetesService:
 
     def _placed(self, spec: InstanceSpec) -> InstanceSpec:
         agents = observation.agents_everywhere(self._caches[NODE.name], self._caches[LEASE.name])
-        return replace(spec, agents=agents)
+        restricted = self._isolation.pod_security == "restricted"
+        return replace(spec, agents=agents, restricted=restricted, own_users=self._own_users(spec))
+
+    def _own_users(self, spec: InstanceSpec) -> bool:
+        """Unless told so, not where a disk's file system might not allow it, and not where the runtime is another."""
+        wish = self._isolation.user_namespaces
+        if wish != "auto":
+            return wish == "on"
+        plain = not volumes.claims(spec.settings) and not spec.settings.get("runtime_class")
+        return plain and observation.own_users_everywhere(self._caches[NODE.name])
 
     async def _own_namespace(self, cluster: ClusterRef, wanted: Mapping[str, str]) -> dict[str, Any]:
         obj = await self._writer.live(NAMESPACE.name, None, cluster.namespace)
@@ -279,6 +304,7 @@ class KubernetesService:
         for driver in INSTANCE_TYPES.values():
             for kind, read in driver.watches.items():
                 fields.setdefault(kind, set()).update(read)
+        fields |= {kind: set(read) for kind, read in FURNITURE.items()}
         caches = {
             name: Cache(
                 self._client,
@@ -286,13 +312,14 @@ class KubernetesService:
                 fields=sorted(read),
                 selector=ours,
                 label=CLUSTER,
-                optional=KINDS[name].group == "kubevirt.io",
+                optional=KINDS[name].group == "kubevirt.io" or name in FURNITURE,
                 on_change=self._tell,
                 timing=timing,
             )
             for name, read in fields.items()
         }
-        caches[NODE.name] = Cache(self._client, NODE, fields=["status.conditions"], optional=True, timing=timing)
+        node = ["status.conditions", "status.runtimeHandlers"]
+        caches[NODE.name] = Cache(self._client, NODE, fields=node, optional=True, timing=timing)
         caches[LEASE.name] = Cache(
             self._client,
             LEASE,
@@ -307,6 +334,10 @@ class KubernetesService:
     def _tell(self, cluster_id: str) -> None:
         for listener in self._listeners:
             listener(cluster_id)
+
+
+def _of_type(instance_type: InstanceType, room: Room) -> Room:
+    return replace(room, launched=INSTANCE_TYPES[instance_type].launched)
 
 
 def _owned(kind: str, obj: Mapping[str, Any]) -> OwnedObject:

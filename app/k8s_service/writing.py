@@ -24,7 +24,7 @@ class Writer:
     def __init__(self, client: KubeClient, caches: Mapping[str, Cache], changes: asyncio.Semaphore) -> None:
         self._client = client
         self._caches = caches
-        self._changes = changes
+        self.changes = changes
 
     async def claim(self, spec: InstanceSpec) -> None:
         """Its disks, each made once: one that is there already keeps what it holds."""
@@ -84,9 +84,7 @@ class Writer:
             try:
                 await self._made(spec, call)
             except Refusal as error:
-                if error.reason != "AlreadyExists":
-                    raise
-                _must_stay(await self._own_object(spec, call))
+                _must_stay(await self._own_object(spec, call, error))
 
     async def _apply(self, spec: InstanceSpec, call: KubeCall) -> None:
         """Server-side apply would take over whatever has the name, so it is bound to a uid, and making is a create."""
@@ -96,13 +94,11 @@ class Writer:
                 try:
                     await self._made(spec, call)
                 except Refusal as error:
-                    if error.reason != "AlreadyExists":
-                        raise
-                    cached = await self._own_object(spec, call)
+                    cached = await self._own_object(spec, call, error)
                 else:
                     return
             body = {**call.body, "metadata": {**call.body["metadata"], "uid": cached["metadata"]["uid"]}}
-            async with self._changes:
+            async with self.changes:
                 kind = KINDS[call.kind]
                 answer = await self._client.apply(kind, spec.cluster.namespace, call.name, body, FIELD_MANAGER)
         self._caches[call.kind].absorb(answer)
@@ -111,7 +107,7 @@ class Writer:
     async def _made(self, spec: InstanceSpec, call: KubeCall) -> None:
         for delay in (*_ACCOUNT_DELAYS, None):
             try:
-                async with self._changes:
+                async with self.changes:
                     kind = KINDS[call.kind]
                     answer = await self._client.create(kind, spec.cluster.namespace, call.body, FIELD_MANAGER)
             except Refusal as error:
@@ -126,7 +122,7 @@ class Writer:
         kind, namespace = KINDS[call.kind], spec.cluster.namespace
         async with said_our_way():
             try:
-                async with self._changes:
+                async with self.changes:
                     if call.verb in ("merge", "strategic"):
                         self._caches[call.kind].absorb(await self._patched(call, kind, namespace))
                         return
@@ -153,7 +149,7 @@ class Writer:
             return
         async with said_our_way():
             try:
-                async with self._changes:
+                async with self.changes:
                     await self._client.delete(KINDS[kind], namespace, name, uid, grace)
             except Refusal as error:
                 if error.missing:
@@ -164,9 +160,14 @@ class Writer:
                 if obj is not None and obj["metadata"]["uid"] == uid and "deletionTimestamp" not in obj["metadata"]:
                     raise
 
-    async def _own_object(self, spec: InstanceSpec, call: KubeCall) -> dict[str, Any]:
-        """What has the name already, if it is this instance's."""
+    async def _own_object(self, spec: InstanceSpec, call: KubeCall, refused: Refusal) -> dict[str, Any]:
+        """What has the name already, if it is this instance's. A full quota refuses also what is there already."""
+        full = refused.code == 403 and "exceeded quota" in refused.message
+        if refused.reason != "AlreadyExists" and not full:
+            raise refused
         obj = await self.live(call.kind, spec.cluster.namespace, call.name)
+        if obj is None and full:
+            raise refused
         if obj is None:
             raise Raced(f"{call.name} vanished")
         if not _is_ours(spec, obj):

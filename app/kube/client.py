@@ -133,6 +133,11 @@ class KubeClient:
         path = kind.path(namespace, name)
         return await self._call("apply", kind, "PATCH", path, params=params, body=body, content_type=APPLY_PATCH)
 
+    async def replace(self, kind: Kind, body: Mapping[str, Any], manager: str) -> dict[str, Any]:
+        """All of it, at the resourceVersion that is in it."""
+        path = kind.path(body["metadata"].get("namespace"), body["metadata"]["name"])
+        return await self._call("update", kind, "PUT", path, params={"fieldManager": manager}, body=body)
+
     async def merge(
         self,
         kind: Kind,

@@ -48,6 +48,11 @@ LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 SECRET = Kind("Secret", "", "v1", "secrets")
 SERVICE = Kind("Service", "", "v1", "services")
 CLAIM = Kind("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims")
+ACCOUNT = Kind("ServiceAccount", "", "v1", "serviceaccounts")
+QUOTA = Kind("ResourceQuota", "", "v1", "resourcequotas")
+LIMIT_RANGE = Kind("LimitRange", "", "v1", "limitranges")
+NETWORK_POLICY = Kind("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies")
+RUNTIME_CLASS = Kind("RuntimeClass", "node.k8s.io", "v1", "runtimeclasses", namespaced=False)
 POD_METRICS = Kind("PodMetrics", "metrics.k8s.io", "v1beta1", "pods")
 VIRTUAL_MACHINE = Kind(
     "VirtualMachine", "kubevirt.io", "v1", "virtualmachines", subresource_group="subresources.kubevirt.io"
@@ -78,6 +83,11 @@ KINDS: dict[str, Kind] = {
         SECRET,
         SERVICE,
         CLAIM,
+        ACCOUNT,
+        QUOTA,
+        LIMIT_RANGE,
+        NETWORK_POLICY,
+        RUNTIME_CLASS,
         VIRTUAL_MACHINE,
         VIRTUAL_MACHINE_INSTANCE,
         MIGRATION,

@@ -41,6 +41,7 @@ class Flavour(Base):
     memory: Mapped[int] = mapped_column(doc="MiB")
     instancetype: Mapped[str | None] = mapped_column(AsciiString(63), doc="KubeVirt's name of just this size")
     preference: Mapped[str | None] = mapped_column(AsciiString(63), doc="KubeVirt's name of how its guests like it")
+    runtime_class: Mapped[str | None] = mapped_column(AsciiString(63), doc="what runs its containers")
     default: Mapped[bool] = mapped_column("is_default", doc="at most one of each type")
     deprecated: Mapped[str | None] = mapped_column(sa.String(512), doc="what to take instead")
     enabled: Mapped[bool]

@@ -22,6 +22,7 @@ from app.k8s_service import (
     OwnedObject,
     Raced,
     Refused,
+    Room,
 )
 from app.models import InstanceOperation, InstanceType, Reason
 from app.reconciler.decide import NamespaceStep, Outcome, Plan, Step, Trouble, Verb
@@ -133,6 +134,7 @@ class Actor:
         seen: Mapping[uuid.UUID, Observed],
         mine: Callable[[], bool],
         instance_type: InstanceType,
+        room: Room,
         secrets: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._service = service
@@ -143,6 +145,7 @@ class Actor:
         self._seen = seen
         self._mine = mine
         self._instance_type = instance_type
+        self._room = room
         self._secrets = secrets
         self._progress = _Progress()
         self._until = time.monotonic() + _ACT_SECONDS
@@ -174,7 +177,9 @@ class Actor:
 
     async def _ensured(self) -> str:
         self._must_be_mine()
-        return await self._service.ensure_namespace(self._ref)
+        uid = await self._service.ensure_namespace(self._ref)
+        await self._service.furnish(self._ref, self._instance_type, self._room)
+        return uid
 
     async def _share(self, steps: Sequence[Step]) -> None:
         """What instances have in common, before any of them is made anew. Raises Refused."""

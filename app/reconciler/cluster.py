@@ -27,6 +27,7 @@ from app.k8s_service import (
     Observed,
     OwnedObject,
     Refused,
+    Room,
 )
 from app.models import Instance, InstanceStatus, InstanceType, OperationKind, Reason, Wanted
 from app.reconciler.act import Actor, LeaseLost, Recent
@@ -163,6 +164,7 @@ class Visitor:
             seen,
             lease.mine,
             _type(loaded),
+            room=_room(picture),
             secrets=lambda: self._opened(loaded),
         )
         try:
@@ -195,7 +197,8 @@ class Visitor:
             strangers=len(strangers),
             rested=lease.late > _RESTED_SECONDS or loaded.cluster.reason == "kubernetes_unavailable",
         )
-        return picture, strangers
+        furnished = self._service.furnished(ref, instance_type, _room(picture))
+        return replace(picture, furnished=furnished), strangers
 
     def _asked(self, loaded: Loaded) -> frozenset[uuid.UUID]:
         return self._recent.asked(loaded.cluster.id, {op.id for op in loaded.operations})
@@ -340,6 +343,17 @@ class Visitor:
 
 def _type(loaded: Loaded) -> InstanceType:
     return InstanceType(loaded.cluster.instance_type)
+
+
+def _room(picture: Picture) -> Room:
+    cluster = picture.cluster
+    return Room(
+        count=len(picture.instances),
+        cpu=cluster.cpu_per_inst,
+        memory=cluster.memory_per_inst,
+        settings=cluster.spec,
+        settled=not picture.updating and all(picture.has_size(seen) for seen in picture.seen.values()),
+    )
 
 
 def _spec(ref: ClusterRef, loaded: Loaded, instance: Instance) -> InstanceSpec:

@@ -361,12 +361,12 @@ def _change(state: State, offers: Offers, cluster: Cluster, body: schemas.Cluste
 
 
 def _spec(cluster: Cluster, size: Size | None, own: schemas.Settings | None) -> dict[str, Any] | None:
-    """None where it stays. Which instancetype it is belongs to the size."""
+    """None where it stays. Which instancetype or RuntimeClass it is belongs to the size."""
     if size is None and own is None:
         return None
     spec = {**cluster.spec, **(own.stored() if own is not None else {})}
-    if "instancetype" in spec:
-        spec["instancetype"] = cluster.spec.get("instancetype") if size is None else None
+    for name in {"instancetype", "runtime_class"} & spec.keys():
+        spec[name] = cluster.spec.get(name) if size is None else None
     return catalogue.sized(size, spec) if size is not None else spec
 
 

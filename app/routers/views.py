@@ -143,7 +143,7 @@ def policy(row: Platform) -> dict[str, Any]:
 
 
 def _size(row: Flavour) -> dict[str, Any]:
-    named = {"instancetype": row.instancetype, "preference": row.preference}
+    named = {name: getattr(row, name) for name in ("instancetype", "preference", "runtime_class")}
     return {"cpu": units.cores(row.cpu), "memory": row.memory} | named
 
 

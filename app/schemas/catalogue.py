@@ -11,6 +11,7 @@ from app.schemas.fields import Cpu, Image, In, Memory, Out, example
 
 CatalogueName = Annotated[str, Field(min_length=1, max_length=63, pattern=naming.CATALOGUE_NAME_PATTERN)]
 KubeVirtName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$")]
+RuntimeClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 # Shown to people, so no control characters.
 Sentence = Annotated[str, Field(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Advice = Annotated[
@@ -61,6 +62,9 @@ class FlavourCreate(In):
         None, description="For VMs: the VirtualMachineClusterInstancetype that has just this size."
     )
     preference: KubeVirtName | None = Field(None, description="For VMs: a VirtualMachineClusterPreference.")
+    runtime_class: RuntimeClassName | None = Field(
+        None, description="For containers: the RuntimeClass that runs them, such as one of gVisor or Kata."
+    )
     default: Default = False
     deprecated: Advice = None
     enabled: Enabled = True
@@ -69,6 +73,8 @@ class FlavourCreate(In):
     def _fits_its_type(self) -> "FlavourCreate":
         if self.instance_type != InstanceType.VM and (self.instancetype or self.preference):
             raise ValueError("instancetype and preference are for flavours of type vm")
+        if self.instance_type != InstanceType.CONTAINER and self.runtime_class:
+            raise ValueError("runtime_class is for flavours of type container")
         return self
 
 
@@ -143,6 +149,7 @@ _FLAVOUR: dict[str, Any] = {
     "memory": 2048,
     "instancetype": None,
     "preference": None,
+    "runtime_class": None,
     "default": True,
     "deprecated": None,
     "enabled": True,
@@ -172,6 +179,7 @@ class FlavourRead(Out):
     memory: int = Field(description="MiB.")
     instancetype: str | None
     preference: str | None
+    runtime_class: str | None
     default: bool
     deprecated: str | None = Field(description="What to take instead.")
     enabled: bool

@@ -67,6 +67,10 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 Size = Annotated[int, BeforeValidator(units.mebibytes), WithJsonSchema(_gibibytes_schema(), mode="validation")]
 UserId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Seconds = Annotated[int, Field(ge=1, le=3600)]
+Capability = Literal[
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID",
+    "SETPCAP", "SETUID", "SYS_CHROOT",
+]  # fmt: skip
 Pull = Literal["always", "if-not-present", "never"]
 StorageClass = Annotated[str, Field(min_length=1, max_length=253, pattern=STORAGE_CLASS)]
 SshKey = Annotated[str, Field(min_length=1, max_length=8192, pattern=SSH_KEY)]
@@ -171,6 +175,11 @@ class _ContainerSettings(In):
     working_dir: Path | None = None
     user: UserId | None = Field(None, description="The numeric user that the process runs as.")
     group: UserId | None = None
+    capabilities: Annotated[list[Capability], Field(max_length=12)] | None = Field(
+        None,
+        description="Which of root's powers it has. None: for root those that images commonly need which begin as root "
+        "(CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, NET_BIND_SERVICE, SETGID, SETUID), for others none.",
+    )
     ports: Annotated[list[PortSettings], Field(max_length=64)] = Field(default_factory=list)
     volumes: Annotated[
         list[Annotated[EmptyVolume | PersistentVolume, Field(discriminator="type")]], Field(max_length=16)
@@ -198,7 +207,7 @@ class ContainerSettings(_ContainerSettings, Settings):
     registry: RegistryLogin | None = None
 
     def stored(self) -> dict[str, Any]:
-        plain = self.model_dump(mode="json", exclude={"secret_env", "registry"})
+        plain = self.model_dump(mode="json", exclude={"secret_env", "registry"}) | {"runtime_class": None}
         return plain | {"secret_env": sorted(self.secret_env), "registry": _account(self.registry)}
 
     def secrets(self) -> dict[str, Any]:
@@ -206,7 +215,8 @@ class ContainerSettings(_ContainerSettings, Settings):
 
     @classmethod
     def given(cls, stored: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
-        return {**stored, "secret_env": secrets.get("env", {}), "registry": _login(stored, secrets)}
+        plain = {name: value for name, value in stored.items() if name != "runtime_class"}
+        return {**plain, "secret_env": secrets.get("env", {}), "registry": _login(stored, secrets)}
 
     @model_validator(mode="after")
     def _one_environment(self) -> "ContainerSettings":
@@ -216,6 +226,7 @@ class ContainerSettings(_ContainerSettings, Settings):
 
 
 class ContainerSettingsRead(_ContainerSettings):
+    runtime_class: str | None = Field(None, description="The RuntimeClass that its flavour names.")
     secret_env: list[str] = Field([], description="Names only.")
     registry: RegistryAccount | None = None
 

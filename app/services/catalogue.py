@@ -262,7 +262,7 @@ def _default(entries: Mapping[str, Entry], instance_type: InstanceType) -> Entry
 
 
 def _size(flavour: Flavour) -> Size:
-    named = {"instancetype": flavour.instancetype, "preference": flavour.preference}
+    named = {name: getattr(flavour, name) for name in ("instancetype", "preference", "runtime_class")}
     settings = {name: value for name, value in named.items() if value is not None}
     return Size(flavour.cpu, flavour.memory, flavour.name, settings, _warnings(flavour))
 

@@ -281,6 +281,8 @@ async def test_a_flavour_brings_kubevirts_names(api: Api, user: Caller) -> None:
     [
         ("/flavours/", {"name": "x", "cpu": 1, "memory": 7}),
         ("/flavours/", {"name": "x", "cpu": 1, "memory": 64, "instancetype": "u1"}),
+        ("/flavours/", {"name": "x", "cpu": 1, "memory": 64, "instance_type": "vm", "runtime_class": "gvisor"}),
+        ("/flavours/", {"name": "x", "cpu": 1, "memory": 64, "runtime_class": "gvisor"}),
         ("/flavours/", {"name": "x", "cpu": 1, "memory": 64, "instance_type": "container", "preference": "linux"}),
         ("/flavours/", {"name": "x:1", "cpu": 1, "memory": 64}),
         ("/flavours/", {"name": "x", "memory": 64}),
@@ -366,3 +368,16 @@ async def test_a_refused_wish_leaves_nothing(api: Api, user: Caller) -> None:
     ]
     assert [answer.status_code for answer in answers] == [403, 403, 404, 409]
     assert await user.used() == {"cpu": 0, "memory": 0, "instances": 0, "clusters": 0, "storage": 0}
+
+
+async def test_a_flavour_says_what_runs_its_containers(api: Api, user: Caller) -> None:
+    await flavour(api, "walled", instance_type="container", runtime_class="gvisor")
+    cluster = await made(user, flavour="walled", container={"command": ["a"]})
+    assert cluster["container"]["runtime_class"] == "gvisor"
+    path = f"/clusters/{cluster['id']}"
+    changed = await user.patch(path, json={"container": {"command": ["b"]}})
+    assert (changed.status_code, changed.json()["container"]["runtime_class"]) == (200, "gvisor")
+    plain = await user.patch(path, json={"cpu_per_instance": 1, "memory_per_instance": 64})
+    assert plain.json()["container"]["runtime_class"] is None
+    refused = await user.patch(path, json={"container": {"runtime_class": "runc"}})
+    assert refused.status_code == 422

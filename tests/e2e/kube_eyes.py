@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,10 +53,19 @@ def on_simulator(url: str) -> KubeEyes:
     return KubeEyes(url, get, delete, create)
 
 
+def account(plane: Any) -> Path:
+    """The kubeconfig of CMP's own account as deploy/ makes it: with its rights, and inside its fence."""
+    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
+    if "cmp-system" not in plane.kubectl("get", "namespaces", "-o", "name"):
+        plane.kubectl("create", "namespace", "cmp-system")
+    plane.kubectl("apply", "-f", str(ROOT / "deploy/kubernetes/fence.yaml"))
+    found: Path = plane.service_account("cmp", rules, "cmp-system")
+    return found
+
+
 def on_control_plane(plane: Any) -> KubeEyes:
     """For CMP with the rights that deploy/ gives it; what is looked at here is looked at as administrator."""
-    rules = yaml.safe_load((ROOT / "deploy/kubernetes/rbac.yaml").read_text())["rules"]
-    kubeconfig = str(plane.service_account("cmp", rules))
+    kubeconfig = str(account(plane))
 
     def get(path: str) -> Any:
         try:

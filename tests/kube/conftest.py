@@ -21,6 +21,8 @@ from app.k8s_service import (
 )
 from app.kube.client import KubeClient
 from app.models import InstanceStatus, InstanceType, Reason, Wanted
+from app.settings import Settings
+from app.worker import isolation_of
 from testbed.kubernetes import ControlPlane
 
 LIMITS = Limits(connect=2, read=5, total=10, attempts=6, backoff=0.02, longest_backoff=0.2, patience=10)
@@ -110,7 +112,12 @@ async def serviced(
 ) -> AsyncIterator[Rig]:
     installation_id = installation_id or str(uuid.uuid4())
     service = await KubernetesService.connect(
-        target, installation_id=installation_id, concurrency=20, limits=LIMITS, timing=timing
+        target,
+        installation_id=installation_id,
+        concurrency=20,
+        limits=LIMITS,
+        timing=timing,
+        isolation=isolation_of(Settings()),
     )
     rig = Rig(service, installation_id)
     service.on_change(rig.told.append)

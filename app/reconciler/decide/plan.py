@@ -17,7 +17,8 @@ def plan(picture: Picture) -> Plan:
         return Plan()
     if picture.unavailable is not None:
         return Plan()
-    return Plan(NamespaceStep.ENSURE if namespace is None else None, _steps(picture))
+    ensure = namespace is None or not picture.furnished
+    return Plan(NamespaceStep.ENSURE if ensure else None, _steps(picture))
 
 
 def step_for(

@@ -42,7 +42,9 @@ class Verb(enum.StrEnum):
 
 
 class NamespaceStep(enum.StrEnum):
-    """RENAME leaves a foreign namespace alone. RELEASE deletes ours, or sees that it is gone."""
+    """ENSURE makes it, or furnishes it anew. RENAME leaves a foreign namespace alone. RELEASE deletes ours, or sees
+    that it is gone.
+    """
 
     ENSURE = "ensure"
     RENAME = "rename"
@@ -149,7 +151,7 @@ class Picture:
     """`unavailable`: why instances of this kind cannot exist here. `unseen`: what was done to an instance lately and
     does not show yet. `rested`: nobody looked for so long that waiting times mean nothing. `strangers`: how many
     objects in its namespace carry our labels without being one of its instances. `asked`: operations whose errand this
-    process has run.
+    process has run. `furnished`: its namespace is as it should be, for what is wished now.
     """
 
     cluster: Cluster
@@ -163,6 +165,7 @@ class Picture:
     strangers: int = 0
     rested: bool = False
     asked: frozenset[uuid.UUID] = frozenset()
+    furnished: bool = True
 
     @property
     def deleting(self) -> bool:

@@ -82,6 +82,7 @@ def test_the_namespace_comes_first() -> None:
     row = cluster()
     one = instance(row)
     assert plan(picture(row, [one], namespace=None)) == Plan(NamespaceStep.ENSURE, (Step(Verb.APPLY, one.id),))
+    assert plan(picture(row, [one], furnished=False)) == Plan(NamespaceStep.ENSURE, (Step(Verb.APPLY, one.id),))
     assert plan(picture(row, [one])) == Plan(None, (Step(Verb.APPLY, one.id),))
 
 
