@@ -31,6 +31,7 @@ from app.routers import (
     clusters,
     events,
     flavours,
+    grants,
     health,
     images,
     instances,
@@ -41,6 +42,7 @@ from app.routers import (
     problems,
     reach,
     tokens,
+    transfers,
     users,
 )
 from app.routers.deps import State
@@ -66,6 +68,8 @@ _NOUNS = (
     flavours,
     images,
     policy,
+    grants,
+    transfers,
 )  # looked through in this order for every request
 
 
@@ -88,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for noun in (*_NOUNS, reach):
         app.include_router(noun.router, prefix=_API)
     app.include_router(tokens.of_users, prefix=_API)
+    app.include_router(transfers.of_clusters, prefix=_API)
     app.include_router(health.router)
     problems.install(app)
     openapi.install(app)
@@ -95,7 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
             expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed", "Warning"],
         )

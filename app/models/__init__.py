@@ -5,12 +5,13 @@ Units in the database: CPU in millicores, memory in MiB, times in UTC. This fold
 
 from app.models.base import AsciiString, Base, UtcDateTime
 from app.models.catalogue import Flavour, Image, Platform
-from app.models.clusters import Cluster, Instance, LedgerEntry
+from app.models.clusters import Cluster, ClusterGrant, ClusterTransfer, Instance, LedgerEntry
 from app.models.history import Event, Operation
 from app.models.processes import IdempotencyKey, Worker
 from app.models.users import ApiToken, User
 from app.models.words import (
     ClusterPhase,
+    GrantLevel,
     InstanceOperation,
     InstanceStatus,
     InstanceType,
@@ -27,9 +28,12 @@ __all__ = [
     "AsciiString",
     "Base",
     "Cluster",
+    "ClusterGrant",
     "ClusterPhase",
+    "ClusterTransfer",
     "Event",
     "Flavour",
+    "GrantLevel",
     "IdempotencyKey",
     "Image",
     "Instance",

@@ -28,6 +28,7 @@ from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, Problem
+from app.schemas.sharing import GrantPut, GrantRead, TransferCreate, TransferRead
 from app.schemas.tokens import ApiTokenCreated, ApiTokenRead, TokenCreate
 from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
 from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, Settings, VmSettings, VmSettingsRead
@@ -55,6 +56,8 @@ __all__ = [
     "FlavourChange",
     "FlavourCreate",
     "FlavourRead",
+    "GrantPut",
+    "GrantRead",
     "Health",
     "Image",
     "ImageChange",
@@ -77,6 +80,8 @@ __all__ = [
     "Settings",
     "TokenCreate",
     "TokenRead",
+    "TransferCreate",
+    "TransferRead",
     "UsageRead",
     "UserChange",
     "UserCreate",
