@@ -31,6 +31,7 @@ from app.routers import (
     clusters,
     events,
     flavours,
+    grants,
     health,
     identities,
     images,
@@ -45,6 +46,7 @@ from app.routers import (
     reach,
     sign_ins,
     tokens,
+    transfers,
     users,
 )
 from app.routers.deps import State
@@ -66,7 +68,10 @@ _NOUNS = (
     flavours,
     images,
     policy,
+    grants,
+    transfers,
 )  # looked through in this order for every request
+_BESIDE = (reach.router, tokens.of_users, transfers.of_clusters, identities.router, oauth.keys)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -82,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.cmp = parts.of(settings)
-    for router in (*(noun.router for noun in _NOUNS), reach.router, tokens.of_users, identities.router, oauth.keys):
+    for router in (*(noun.router for noun in _NOUNS), *_BESIDE):
         app.include_router(router, prefix=_API)
     for noun in (oauth, sign_ins, health):
         app.include_router(noun.router)

@@ -5,7 +5,7 @@ Units in the database: CPU in millicores, memory in MiB, times in UTC. This fold
 
 from app.models.base import AsciiString, Base, UtcDateTime
 from app.models.catalogue import Flavour, Image, Platform
-from app.models.clusters import Cluster, Instance, LedgerEntry
+from app.models.clusters import Cluster, ClusterGrant, ClusterTransfer, Instance, LedgerEntry
 from app.models.history import Event, Operation
 from app.models.identity import DeviceCode, ProviderIdentity, RefreshToken, SigningKey
 from app.models.processes import IdempotencyKey, Worker
@@ -13,6 +13,7 @@ from app.models.users import ApiToken, User
 from app.models.words import (
     ClusterPhase,
     CredentialKind,
+    GrantLevel,
     InstanceOperation,
     InstanceStatus,
     InstanceType,
@@ -30,11 +31,14 @@ __all__ = [
     "AsciiString",
     "Base",
     "Cluster",
+    "ClusterGrant",
     "ClusterPhase",
+    "ClusterTransfer",
     "CredentialKind",
     "DeviceCode",
     "Event",
     "Flavour",
+    "GrantLevel",
     "IdempotencyKey",
     "Image",
     "Instance",

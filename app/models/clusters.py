@@ -103,6 +103,35 @@ class Instance(Base):
     __table_args__: Any = table_args(UniqueConstraint("cluster_id", "ordinal"))
 
 
+class ClusterGrant(Base):
+    """What somebody else may with a cluster, by word of its owner. It ends with either of them."""
+
+    __tablename__ = "cluster_grants"
+
+    cluster_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clusters.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    level: Mapped[str] = mapped_column(AsciiString(16))
+    granted_by: Mapped[str] = mapped_column(AsciiString(63))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__: Any = table_args(Index(None, "user_id", "cluster_id"))
+
+
+class ClusterTransfer(Base):
+    """An offer: the cluster is to be somebody else's, with what it charges, once they accept it."""
+
+    __tablename__ = "cluster_transfers"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    cluster_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("clusters.id", ondelete="CASCADE"), unique=True)
+    to_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    offered_by: Mapped[str] = mapped_column(AsciiString(63))
+    created_at: Mapped[datetime]
+
+    __table_args__: Any = table_args()
+
+
 class LedgerEntry(Base):
     """What one resource charges to an account: a row for the cluster itself and one for each instance.
 

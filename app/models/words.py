@@ -108,6 +108,14 @@ class Role(enum.StrEnum):
     VIEWER = "viewer"
 
 
+class GrantLevel(enum.StrEnum):
+    """`rules.access.GRANTS` says what each lets its holder do with one cluster. Each includes the ones before it."""
+
+    VIEW = "view"
+    OPERATE = "operate"
+    MANAGE = "manage"
+
+
 class QuotaStrategy(enum.StrEnum):
     """`auth.QUOTA_STRATEGIES` says what each charges and when."""
 

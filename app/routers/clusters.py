@@ -1,5 +1,6 @@
 """/api/v1/clusters"""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -35,7 +36,7 @@ from app.routers.deps import (
     write,
 )
 from app.routers.wire import BareRoute, Json, StrictRoute, tagged
-from app.rules.access import Permission, Viewer
+from app.rules.access import Access, Permission, Viewer
 from app.rules.naming import LABEL_FILTER_PATTERN, SEARCH_PATTERN
 from app.services import catalogue, changing, clusters, instances, operations, scaling
 from app.services.catalogue import Offers, Size
@@ -47,7 +48,9 @@ from app.store import users
 
 router = APIRouter(prefix="/clusters", tags=["clusters"], route_class=StrictRoute)
 
-Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or its name.", examples=["web"])]
+Key = Annotated[
+    str, Path(min_length=1, max_length=120, description="Its id, its name, or name@owner.", examples=["web"])
+]
 LabelFilter = Annotated[str, Field(max_length=127, pattern=LABEL_FILTER_PATTERN)]
 
 
@@ -66,6 +69,7 @@ class ClusterQuery(PageQuery):
         pattern=r"^(\*|[-._@A-Za-z0-9]+)$",
         description="A username, or * for everyone's: for administrators and operators.",
     )
+    shared: bool = Field(False, description="What others share with you, instead of your own.")
 
 
 @router.post(
@@ -113,7 +117,7 @@ async def list_clusters(request: Request) -> Response:
         raise auth.not_known()
     auth.require(auth.viewer_of(answer.viewer, "viewer_"), Permission.CLUSTERS_READ)
     state.last_used.note(answer.viewer["viewer_token_id"], answer.viewer["viewer_token_last_used_at"])
-    items = [views.cluster_summary(row, row["owner"]) for row in answer.page.items]
+    items = [views.cluster_summary(row, row["owner"], _access(row)) for row in answer.page.items]
     following = next_cursor(state, scope, query.sort, answer.page.last)
     return tagged(request, {"items": items, "next_cursor": following})
 
@@ -378,9 +382,17 @@ def _default_images(settings: Settings) -> dict[InstanceType, str]:
     }
 
 
+def _access(row: Mapping[str, Any]) -> Access:
+    if "level" in row:
+        return Access(row["level"])
+    return Access.OWNER if row["owner_id"] == row["viewer_id"] else Access.ROLE
+
+
 async def _filter(state: State, token_hash: str, query: ClusterQuery) -> store.ClusterFilter:
     owner_id = None
     if query.owner is not None:
+        if query.shared:
+            raise Invalid("Of owner and shared only one can be given.")
         viewer: Viewer = await auth.authenticate(state.database, token_hash)
         auth.require(viewer, Permission.EVERYONES)
         if query.owner != "*":
@@ -396,4 +408,5 @@ async def _filter(state: State, token_hash: str, query: ClusterQuery) -> store.C
         labels=tuple(sorted((key, value) for key, _, value in (text.partition("=") for text in query.label))),
         owner_id=owner_id,
         everyones=query.owner is not None,
+        shared=query.shared,
     )

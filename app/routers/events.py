@@ -17,8 +17,9 @@ from app.routers import views
 from app.routers.access import needs
 from app.routers.deps import CurrentState, CurrentViewer, PageQuery, State, next_cursor, page_request, presented_before
 from app.routers.wire import StrictRoute, encode, tagged
-from app.rules.access import Permission, Viewer
+from app.rules.access import Access, Permission, Viewer
 from app.services.events import Listener
+from app.store import clusters, sharing
 from app.store import events as store
 
 router = APIRouter(prefix="/events", tags=["events"], route_class=StrictRoute)
@@ -27,6 +28,8 @@ _ASK_AGAIN = 5.0
 # An event may come twice: a replay of a month need not be remembered to the end of the stream.
 _REMEMBERED = 10_000
 _MAX_ID = 2**63 - 1
+# After one of these somebody else may be told less, or nothing.
+_HANDS = ("cluster.unshared", "cluster.transferred")
 
 
 class StreamQuery(BaseModel):
@@ -89,10 +92,10 @@ async def history(
 async def _stream(
     request: Request, state: State, viewer: Viewer, query: StreamQuery, after: int | None
 ) -> AsyncIterator[bytes]:
-    owner_id = None if query.everyones else viewer.account_id
+    owner_id = None if query.everyones else await _owner(state, viewer, query)
     sent: set[int] = set()
     authenticated = time.monotonic()
-    async with state.broadcaster.listening(owner_id) as listener:
+    async with state.broadcaster.listening(owner_id, _only(viewer, owner_id, query)) as listener:
         yield b": connected\n\n"
         if after is not None:
             async for row in state.broadcaster.replay(owner_id, after):
@@ -103,8 +106,9 @@ async def _stream(
                     yield _event(row)
         while not listener.lost:
             live = await _next(listener)
-            if time.monotonic() - authenticated > _ASK_AGAIN:
-                if not await _still_may(request, state, query):
+            changed = live is not None and live["kind"] in _HANDS
+            if changed or time.monotonic() - authenticated > _ASK_AGAIN:
+                if not await _still_may(request, state, query, owner_id):
                     return
                 authenticated = time.monotonic()
             if live is None:
@@ -122,14 +126,31 @@ async def _next(listener: Listener) -> Row | None:
         return None
 
 
-async def _still_may(request: Request, state: State, query: StreamQuery) -> bool:
-    """The stream of a revoked token, or of a role that was taken away, ends before it tells anything more."""
+async def _owner(state: State, viewer: Viewer, query: StreamQuery) -> uuid.UUID:
+    """Whose events are told: one's own, or the owner's of the cluster that is named, while that is shared."""
+    if query.cluster_id is not None:
+        async with state.database.reading() as session:
+            cluster = await clusters.get(session, viewer, query.cluster_id)
+            access = await sharing.access_to(session, viewer, cluster) if cluster is not None else None
+        if cluster is not None and access not in (None, Access.ROLE):
+            return cluster.owner_id
+    return viewer.account_id
+
+
+def _only(viewer: Viewer, owner_id: uuid.UUID | None, query: StreamQuery) -> uuid.UUID | None:
+    return query.cluster_id if owner_id not in (None, viewer.account_id) else None
+
+
+async def _still_may(request: Request, state: State, query: StreamQuery, owner_id: uuid.UUID | None) -> bool:
+    """The stream of what is not shared any more, of a revoked token, or of a role that was taken away, ends before it
+    tells anything more.
+    """
     try:
         viewer = await auth.authenticate(state.database, presented_before(request))
         auth.require(viewer, _needed(query))
+        return owner_id is None or owner_id == await _owner(state, viewer, query)
     except CmpError:
         return False
-    return True
 
 
 def _needed(query: StreamQuery | HistoryQuery) -> Permission:

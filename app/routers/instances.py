@@ -1,6 +1,7 @@
 """/api/v1/instances"""
 
-from typing import Annotated, Literal
+import uuid
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
@@ -26,14 +27,16 @@ from app.routers.deps import (
     write,
 )
 from app.routers.wire import Json, StrictRoute, tagged
-from app.rules.access import Permission
+from app.rules.access import Access, Permission, Viewer
 from app.rules.naming import SEARCH_PATTERN
 from app.services import clusters, instances, operations, scaling
 from app.store import instances as store
 
 router = APIRouter(prefix="/instances", tags=["instances"], route_class=StrictRoute)
 
-Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or its name.", examples=["web-instance-1"])]
+Key = Annotated[
+    str, Path(min_length=1, max_length=120, description="Its id, its name, or name@owner.", examples=["web-instance-1"])
+]
 
 
 class InstanceQuery(PageQuery):
@@ -41,7 +44,7 @@ class InstanceQuery(PageQuery):
     name: str | None = Field(None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the name.")
     status: InstanceStatus | None = None
     instance_type: InstanceType | None = None
-    cluster: str | None = Field(None, min_length=1, max_length=100, description="A cluster's id or name.")
+    cluster: str | None = Field(None, min_length=1, max_length=120, description="A cluster's id or name.")
 
 
 @router.get(
@@ -67,10 +70,11 @@ async def list_instances(
             status=query.status,
             instance_type=query.instance_type,
         )
+    access = cluster.access if cluster is not None else Access.OWNER
     return tagged(
         request,
         {
-            "items": [views.instance(row) for row in found.items],
+            "items": [views.instance(row, viewer, access) for row in found.items],
             "next_cursor": next_cursor(state, scope, query.sort, found.last),
         },
     )
@@ -84,8 +88,7 @@ async def list_instances(
 )
 async def get(request: Request, state: CurrentState, viewer: CurrentViewer, instance: Key) -> Response:
     async with state.database.reading() as session:
-        found, _ = await instances.load(session, viewer, key_of(instance))
-    return tagged(request, views.instance(found))
+        return tagged(request, await _shown(session, viewer, key_of(instance)))
 
 
 @router.post(
@@ -108,13 +111,14 @@ async def operate(
     async def work(session: Session) -> Outcome:
         if if_match is not None:
             await instances.hold(session, viewer, [key_of(instance)], body.operation)
-            before, _ = await instances.load(session, viewer, key_of(instance), lock=True)
-            unchanged(if_match, lambda: views.instance(before))
+            shown = await _shown(session, viewer, key_of(instance), lock=True)
+            unchanged(if_match, lambda: shown)
         changed, operation = await instances.operate(
             session, viewer, key_of(instance), body.operation, request_id(), body.grace_seconds
         )
         return Outcome(
-            {"instance": views.instance(changed), "operation": views.operation(operation)}, nudge=[changed.cluster_id]
+            {"instance": await _shown(session, viewer, changed.id), "operation": views.operation(operation)},
+            nudge=[changed.cluster_id],
         )
 
     written = await write(request, state, viewer, work, status=200)
@@ -125,8 +129,8 @@ async def operate(
         state.database, state.broadcaster, viewer, written.outcome.body["operation"]["id"], seconds
     )
     async with state.database.reading() as session:
-        now, _ = await instances.load(session, viewer, written.outcome.body["instance"]["id"])
-    return Json({"instance": views.instance(now), "operation": views.operation(operation)})
+        shown = await _shown(session, viewer, written.outcome.body["instance"]["id"])
+    return Json({"instance": shown, "operation": views.operation(operation)})
 
 
 @router.delete(
@@ -150,8 +154,8 @@ async def delete(
         id, cluster_id = await instances.place_of(session, viewer, key_of(instance))
         view = await scaling.hold(session, viewer, cluster_id)
         if if_match is not None:
-            before, _ = await instances.load(session, viewer, id)
-            unchanged(if_match, lambda: views.instance(before))
+            shown = await _shown(session, viewer, id)
+            unchanged(if_match, lambda: shown)
         operation = await scaling.remove(session, viewer, view, id, request_id())
         message = "The instance is being deleted."
         return Outcome({"message": message, "operation": views.operation(operation)}, nudge=[cluster_id])
@@ -184,3 +188,8 @@ async def operate_many(
         await instances.hold(session, viewer, [key_of(id) for id in ids], body.operation)
 
     return await bulk.answer(request, state, viewer, body.ids, one, hold=hold)
+
+
+async def _shown(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False) -> dict[str, Any]:
+    found, cluster = await instances.load(session, viewer, key, lock=lock)
+    return views.instance(found, viewer, await instances.access_to(session, viewer, cluster))

@@ -21,6 +21,7 @@ from starlette.requests import HTTPConnection
 from app import auth, schemas
 from app.errors import CmpError, Forbidden, Invalid, NotFound, Unavailable, Unsupported, WrongState
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, InstanceType, Wanted
+from app.routers import views
 from app.routers.access import PUBLIC, needs
 from app.routers.conversation import Check, Still, StreamedLog, converse
 from app.routers.deps import CurrentState, CurrentViewer, State, key_of, presented_before, request_id, state_of
@@ -42,11 +43,14 @@ from app.rules.reach import (
     Way,
 )
 from app.services import instances
+from app.services.access import require
 from app.services.streams import Reach
 
 router = APIRouter(prefix="/instances", tags=["instances"], route_class=StrictRoute)
 
-Key = Annotated[str, Path(min_length=1, max_length=100, description="Its id or its name.", examples=["web-instance-1"])]
+Key = Annotated[
+    str, Path(min_length=1, max_length=120, description="Its id, its name, or name@owner.", examples=["web-instance-1"])
+]
 _CHANNELS = "v5.channel.k8s.io"
 # Names under which clients of consoles and screens ask for bytes as they are.
 _PLAIN = ("plain.kubevirt.io", "binary")
@@ -54,7 +58,6 @@ _FROM_CLIENT = (0, 4, 255)
 
 
 _PORT = re.compile(r"[0-9]{1,5}")
-_PERMISSIONS = {Access.LOGS: Permission.INSTANCES_LOGS}
 _Query = TypeVar("_Query", bound=BaseModel)
 
 
@@ -143,7 +146,7 @@ async def logs(
     summary="What an instance uses",
 )
 async def usage(state: CurrentState, viewer: CurrentViewer, instance: Key) -> Response:
-    found, cluster = await _load(state, viewer, key_of(instance))
+    found, cluster = await _load(state, viewer, key_of(instance), Permission.CLUSTERS_READ)
     measured = await _reach(state).usage(_target(found, cluster))
     return Json(
         {
@@ -244,8 +247,9 @@ def _own_page(websocket: WebSocket, state: State) -> None:
 
 
 async def _admitted(state: State, viewer: Viewer, key: str, access: Access) -> tuple[Instance, Cluster]:
-    auth.require(viewer, _PERMISSIONS.get(access, Permission.INSTANCES_REACH))
-    found, cluster = await _load(state, viewer, key_of(key))
+    needed = views.needed_for(access)
+    auth.require(viewer, needed)
+    found, cluster = await _load(state, viewer, key_of(key), needed)
     kind, status = InstanceType(cluster.instance_type), _status(found, cluster)
     never = reach.never(access, kind)
     if never is not None:
@@ -256,9 +260,11 @@ async def _admitted(state: State, viewer: Viewer, key: str, access: Access) -> t
     return found, cluster
 
 
-async def _load(state: State, viewer: Viewer, key: uuid.UUID | str) -> tuple[Instance, Cluster]:
+async def _load(state: State, viewer: Viewer, key: uuid.UUID | str, needed: Permission) -> tuple[Instance, Cluster]:
     async with state.database.reading() as session:
-        return await instances.load(session, viewer, key)
+        found, cluster = await instances.load(session, viewer, key)
+        require(viewer, await instances.access_to(session, viewer, cluster), needed)
+        return found, cluster
 
 
 def _still(state: State, connection: HTTPConnection, id: uuid.UUID, access: Access) -> Still:
@@ -268,8 +274,7 @@ def _still(state: State, connection: HTTPConnection, id: uuid.UUID, access: Acce
     async def still() -> Ending | None:
         try:
             viewer = await auth.authenticate(state.database, token_hash)
-            auth.require(viewer, _PERMISSIONS.get(access, Permission.INSTANCES_REACH))
-            found, cluster = await _load(state, viewer, id)
+            found, cluster = await _load(state, viewer, id, views.needed_for(access))
         except Unavailable:
             return None  # a database that is away for a moment ends no work
         except NotFound:

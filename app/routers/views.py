@@ -5,6 +5,7 @@ from typing import Any
 
 from app.models import Cluster, Flavour, Image, Instance, InstanceType, Operation, Platform, User
 from app.rules import lifecycle, naming, reach, units
+from app.rules.access import Access, Permission, Viewer
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
 from app.schemas.clusters import DEFAULTS, SETTINGS
 from app.services.clusters import ClusterView
@@ -80,10 +81,11 @@ EVENT = (
 )
 
 
-def cluster_summary(row: Mapping[str, Any], owner: str) -> dict[str, Any]:
-    """`row` has the cluster's columns."""
+def cluster_summary(row: Mapping[str, Any], owner: str, access: Access) -> dict[str, Any]:
+    """`row` has the cluster's columns; `access` is what the asker is to it."""
     view = {name: row[name] for name in _AS_THEY_ARE}
     view["owner"] = owner
+    view["access"] = access
     view["cpu_per_instance"] = units.cores(row["cpu_per_inst"])
     view["memory_per_instance"] = row["memory_per_inst"]
     return view
@@ -91,9 +93,9 @@ def cluster_summary(row: Mapping[str, Any], owner: str) -> dict[str, Any]:
 
 def cluster(view: ClusterView) -> dict[str, Any]:
     return {
-        **cluster_summary(vars(view.cluster), view.owner),
+        **cluster_summary(vars(view.cluster), view.owner, view.access),
         **_settings(view.cluster),
-        "instances": [instance(member) for member in view.instances],
+        "instances": [instance(member, view.viewer, view.access) for member in view.instances],
         "operation": operation(view.operation) if view.operation is not None else None,
     }
 
@@ -107,20 +109,39 @@ def _settings(row: Cluster) -> dict[str, Any]:
     return shown
 
 
-def instance(row: Instance) -> dict[str, Any]:
+def instance(row: Instance, viewer: Viewer, access: Access) -> dict[str, Any]:
+    """What is possible: for this viewer, in its present state."""
     instance_type = naming.instance_type_of(row.k8s_resource)
     reboot = instance_type is InstanceType.VM
+    operations = lifecycle.allowed_operations(row.status, row.suspend, reboot=reboot, migrate=row.migratable)
+    ways = reach.open_now(instance_type, row.status)
     return {
         **{name: getattr(row, name) for name in _INSTANCE},
-        "allowed_operations": lifecycle.allowed_operations(
-            row.status, row.suspend, reboot=reboot, migrate=row.migratable
-        ),
+        "access": access,
+        "allowed_operations": operations if viewer.may_with(access, Permission.INSTANCES_OPERATE) else [],
         "capabilities": {
             "suspend": row.suspend,
             "migrate": row.migratable,
-            **reach.open_now(instance_type, row.status),
+            **{way: is_open and viewer.may_with(access, needed_for(way)) for way, is_open in ways.items()},
         },
         "cpu": units.cores(row.cpu),
+    }
+
+
+def needed_for(way: str) -> Permission:
+    """By reach.Access."""
+    return Permission.INSTANCES_LOGS if way == reach.Access.LOGS else Permission.INSTANCES_REACH
+
+
+def grant(row: Mapping[str, Any]) -> dict[str, Any]:
+    named = ("user_id", "username", "level", "granted_by", "created_at", "updated_at")
+    return {name: row[name] for name in named}
+
+
+def transfer(row: Mapping[str, Any]) -> dict[str, Any]:
+    named = ("id", "cluster_id", "cluster_name", "instance_type", "instance_count", "owner", "to", "offered_by")
+    return {name: row[name] for name in (*named, "created_at")} | {
+        "needs": _dimensions(row["held"]),
     }
 
 

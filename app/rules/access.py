@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.models import Role
+from app.models import GrantLevel, Role
 
 
 class Scope(enum.StrEnum):
@@ -20,6 +20,7 @@ class Scope(enum.StrEnum):
 class Permission(enum.StrEnum):
     CLUSTERS_READ = "clusters:read"
     CLUSTERS_WRITE = "clusters:write"
+    CLUSTERS_SHARE = "clusters:share"
     INSTANCES_OPERATE = "instances:operate"
     INSTANCES_LOGS = "instances:logs"
     INSTANCES_REACH = "instances:reach"
@@ -44,6 +45,11 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
         "user operator admin",
         "write",
         "create, change, scale, delete clusters; delete instances",
+    ),
+    Permission.CLUSTERS_SHARE: (
+        "user operator admin",
+        "write",
+        "share clusters with others, give them away, accept them",
     ),
     Permission.INSTANCES_OPERATE: (
         "user operator admin",
@@ -85,6 +91,28 @@ SCOPES: dict[Scope, frozenset[Permission]] = {
     for scope in Scope
 }
 
+_VIEW = frozenset({Permission.CLUSTERS_READ, Permission.INSTANCES_LOGS})
+_OPERATE = _VIEW | {Permission.INSTANCES_OPERATE, Permission.INSTANCES_REACH}
+# What a grant leaves of what its holder may; CLUSTERS_WRITE without deleting the cluster, which stays its owner's.
+GRANTS: dict[GrantLevel, frozenset[Permission]] = {
+    GrantLevel.VIEW: _VIEW,
+    GrantLevel.OPERATE: _OPERATE,
+    GrantLevel.MANAGE: _OPERATE | {Permission.CLUSTERS_WRITE},
+}
+
+
+class Access(enum.StrEnum):
+    """What one is to a cluster: its owner, somebody it is shared with, or somebody whose role looks after everybody's.
+
+    What it lets one do is never more than one's role and token do.
+    """
+
+    OWNER = "owner"
+    ROLE = "role"
+    MANAGE = "manage"
+    OPERATE = "operate"
+    VIEW = "view"
+
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
@@ -112,3 +140,11 @@ class Viewer:
         """Whether a token of these is within the one that is used."""
         narrow = self.scopes is None or (scopes is not None and scopes <= self.scopes)
         return narrow and (self.expires_at is None or (expires_at is not None and expires_at <= self.expires_at))
+
+    def may_with(self, access: Access, permission: Permission) -> bool:
+        """Whether they may do that with a cluster to which they are this."""
+        return self.may(permission) and (owns(access) or permission in GRANTS[GrantLevel(access)])
+
+
+def owns(access: Access) -> bool:
+    return access in (Access.OWNER, Access.ROLE)

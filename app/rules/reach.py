@@ -105,7 +105,7 @@ IDLE = Ending(4000, "idle", "Nothing was sent in either direction for too long."
 LIFETIME = Ending(4001, "lifetime", "It was open for as long as one may be: connect again.")
 SUSPENDED = Ending(4002, "suspended", "The instance is suspended: resume it, then connect again.")
 GONE = Ending(4003, "gone", "There is no such instance any more.")
-REVOKED = Ending(4004, "revoked", "The token or role that opened this does not allow it any more.")
+REVOKED = Ending(4004, "revoked", "The token, role or grant that opened this does not allow it any more.")
 LOST = Ending(4005, "lost", "The connection to the instance broke: it ended, or Kubernetes does not answer.")
 
 _NEVER = {

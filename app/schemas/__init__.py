@@ -28,6 +28,7 @@ from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, Problem
+from app.schemas.sharing import GrantPut, GrantRead, TransferCreate, TransferRead
 from app.schemas.tokens import (
     ApiTokenCreated,
     ApiTokenRead,
@@ -62,6 +63,8 @@ __all__ = [
     "FlavourChange",
     "FlavourCreate",
     "FlavourRead",
+    "GrantPut",
+    "GrantRead",
     "Health",
     "IdentityCreate",
     "IdentityRead",
@@ -87,6 +90,8 @@ __all__ = [
     "Settings",
     "TokenCreate",
     "TokenRead",
+    "TransferCreate",
+    "TransferRead",
     "UsageRead",
     "UserChange",
     "UserCreate",

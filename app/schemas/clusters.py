@@ -9,6 +9,7 @@ import orjson
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from app.models import ClusterPhase, InstanceType
+from app.rules.access import Access
 from app.schemas.catalogue import CatalogueName
 from app.schemas.fields import (
     ClusterName,
@@ -199,6 +200,7 @@ _SUMMARY: dict[str, Any] = {
     "name": "web",
     "namespace": "web-ns",
     "owner": "ada",
+    "access": "owner",
     "instance_type": "container",
     "cpu_per_instance": 0.5,
     "memory_per_instance": 512,
@@ -226,6 +228,7 @@ class ClusterSummary(Out):
     name: str
     namespace: str
     owner: str
+    access: Access = Field(description="What you are to it; role: your role looks after everybody's.")
     instance_type: InstanceType
     cpu_per_instance: float = Field(description="Cores.")
     memory_per_instance: int = Field(description="MiB.")

@@ -139,4 +139,4 @@ LimitMemory = Annotated[
     WithJsonSchema(_memory_schema(0, units.MAX_QUOTA_MIB, "MiB, or a quantity such as 64Gi."), mode="validation"),
 ]
 
-Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=500)]
+Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=120)]], Field(min_length=1, max_length=500)]

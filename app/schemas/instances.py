@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.models import InstanceOperation, InstanceStatus
+from app.rules.access import Access
 from app.schemas.fields import Ids, In, Out, example
 from app.schemas.operations import OperationRead
 
@@ -43,6 +44,7 @@ INSTANCE: dict[str, Any] = {
     "id": "01a20741-49b2-72e5-bbae-67bf16d55b29",
     "instance_name": "web-instance-1",
     "cluster_id": "01a20741-49b2-72e5-bbae-67be4d1f1794",
+    "access": "owner",
     "status": "running",
     "reason": None,
     "message": None,
@@ -78,6 +80,7 @@ class InstanceRead(Out):
     id: uuid.UUID
     instance_name: str
     cluster_id: uuid.UUID
+    access: Access = Field(description="What you are to its cluster.")
     status: InstanceStatus
     reason: str | None
     message: str | None
@@ -89,7 +92,7 @@ class InstanceRead(Out):
     memory: int = Field(description="MiB, likewise.")
     restart_required: bool = Field(description="Whether a change of its cluster waits for its next start.")
     guest: dict[str, Any] | None = Field(description="What a guest agent tells of the system inside a VM.")
-    allowed_operations: list[InstanceOperation]
+    allowed_operations: list[InstanceOperation] = Field(description="What you may do with it now.")
     capabilities: Capabilities
     created_at: datetime
     updated_at: datetime

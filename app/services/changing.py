@@ -19,6 +19,7 @@ from app.models import Cluster, ClusterPhase, Instance, Operation, OperationKind
 from app.rules import volumes
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
+from app.services.access import require
 from app.services.catalogue import ChosenImage, Size
 from app.services.clusters import ClusterView
 from app.services.operations import begin, supersede
@@ -44,7 +45,7 @@ async def change(
 
     Raises WrongState, Unsupported, QuotaExceeded.
     """
-    auth.require(viewer, Permission.CLUSTERS_WRITE)
+    require(viewer, view.access, Permission.CLUSTERS_WRITE)
     cluster = view.cluster
     if cluster.phase == ClusterPhase.DELETING:
         raise WrongState("The cluster is being deleted.")

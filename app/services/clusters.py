@@ -13,10 +13,11 @@ from app.database import Database, Session, TryAgain
 from app.errors import NameTaken, NotFound, WrongState
 from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operation, OperationKind, Wanted
 from app.rules import naming, volumes
-from app.rules.access import Permission, Viewer
+from app.rules.access import Access, Permission, Viewer
 from app.rules.quota import Amounts
+from app.services.access import require_owner
 from app.services.operations import supersede
-from app.store import clusters, creation, events, instances, operations
+from app.store import clusters, creation, events, instances, operations, sharing
 from app.store.creation import NewCluster
 
 
@@ -48,7 +49,10 @@ class ClusterWish:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """A cluster with what is shown beside it."""
+    """A cluster with what is shown beside it. `viewer`: to whom; `access`: what they are to it."""
+
+    viewer: Viewer
+    access: Access
 
     cluster: Cluster
     owner: str
@@ -63,10 +67,13 @@ def missing(noun: str = "cluster") -> NotFound:
 async def load(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False) -> ClusterView:
     """Raises NotFound."""
     cluster = await clusters.get(session, viewer, key, lock=lock)
-    if cluster is None:
+    access = await sharing.access_to(session, viewer, cluster) if cluster is not None else None
+    if cluster is None or access is None:
         raise missing()
     members = (await instances.all_of(session, [cluster.id]))[cluster.id]
     return ClusterView(
+        viewer,
+        access,
         cluster,
         await clusters.owner_name(session, cluster),
         members,
@@ -91,7 +98,7 @@ async def create(session: Session, viewer: Viewer, wish: ClusterWish, request_id
     except clusters.NamespaceInUse as error:
         raise TryAgain from error
     await events.add_many(session, [new.event])
-    return ClusterView(new.cluster, viewer.username, new.instances, new.operation)
+    return ClusterView(viewer, Access.OWNER, new.cluster, viewer.username, new.instances, new.operation)
 
 
 async def create_at_once(database: Database, viewer: Viewer, wish: ClusterWish, request_id: str) -> ClusterView | None:
@@ -100,12 +107,13 @@ async def create_at_once(database: Database, viewer: Viewer, wish: ClusterWish, 
     new = _new(viewer, wish, naming.namespace_for(wish.name), request_id)
     if not await creation.at_once(database, _amounts(wish), new):
         return None
-    return ClusterView(new.cluster, viewer.username, new.instances, new.operation)
+    return ClusterView(viewer, Access.OWNER, new.cluster, viewer.username, new.instances, new.operation)
 
 
 async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id: str) -> Operation:
     """`view` was loaded with its lock. Deleting what is being deleted answers the operation under way."""
     auth.require(viewer, Permission.CLUSTERS_WRITE)
+    require_owner(view.access, "delete it")
     cluster = view.cluster
     if cluster.phase == ClusterPhase.DELETING:
         under_way = await operations.open_for_cluster(session, cluster.id)

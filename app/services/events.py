@@ -28,8 +28,9 @@ _LISTENER_ROOM = 5000
 class Listener:
     """One stream's queue. `lost` once it has fallen too far behind, or the process ends."""
 
-    def __init__(self, owner_id: uuid.UUID | None) -> None:
+    def __init__(self, owner_id: uuid.UUID | None, cluster_id: uuid.UUID | None = None) -> None:
         self.owner_id = owner_id
+        self.cluster_id = cluster_id
         self.lost = False
         self._queue: asyncio.Queue[Row | None] = asyncio.Queue(_LISTENER_ROOM)
 
@@ -39,6 +40,8 @@ class Listener:
 
     def offer(self, row: Row) -> None:
         if self.owner_id is not None and row["owner_id"] != self.owner_id:
+            return
+        if self.cluster_id is not None and row["cluster_id"] != self.cluster_id:
             return
         try:
             self._queue.put_nowait(row)
@@ -102,9 +105,11 @@ class Broadcaster:
                 await asyncio.sleep(1)
 
     @asynccontextmanager
-    async def listening(self, owner_id: uuid.UUID | None) -> AsyncIterator[Listener]:
-        """Rows of one owner, or of everybody where none is named, from now on."""
-        listener = Listener(owner_id)
+    async def listening(
+        self, owner_id: uuid.UUID | None, cluster_id: uuid.UUID | None = None
+    ) -> AsyncIterator[Listener]:
+        """Rows of one owner, or of everybody where none is named, from now on; or no more than those of a cluster."""
+        listener = Listener(owner_id, cluster_id)
         self._listeners.add(listener)
         if self.ending:
             listener.cut()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import uuid_utils.compat as uuids
 
 from app import auth
-from app.database import Session
+from app.database import Session, TryAgain
 from app.errors import NotFound, WrongState
 from app.models import (
     Cluster,
@@ -22,10 +22,11 @@ from app.models import (
     Wanted,
 )
 from app.rules import lifecycle
-from app.rules.access import Permission, Viewer
+from app.rules.access import Access, Permission, Viewer
 from app.rules.quota import Amounts
+from app.services.access import require
 from app.services.operations import begin, supersede
-from app.store import instances, ledger, operations
+from app.store import instances, ledger, operations, sharing
 
 _ANEW = (InstanceOperation.RESTART, InstanceOperation.REPLACE)
 
@@ -44,6 +45,14 @@ async def load(
     return found
 
 
+async def access_to(session: Session, viewer: Viewer, cluster: Cluster) -> Access:
+    """Raises NotFound."""
+    access = await sharing.access_to(session, viewer, cluster)
+    if access is None:
+        raise missing()
+    return access
+
+
 async def place_of(session: Session, viewer: Viewer, key: uuid.UUID | str) -> tuple[uuid.UUID, uuid.UUID]:
     """Its id and its cluster's; loads no row. Raises NotFound."""
     found = await instances.place_of(session, viewer, key)
@@ -54,11 +63,13 @@ async def place_of(session: Session, viewer: Viewer, key: uuid.UUID | str) -> tu
 
 async def hold(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str], operation: InstanceOperation) -> None:
     """Every lock that operating on these will need: accounts before clusters, each in the order of ids."""
-    found = await instances.clusters_of(session, viewer, keys)
+    before = await instances.clusters_of(session, viewer, keys)
     wish = lifecycle.TRANSITIONS.get(operation)
     if wish is not None and wish.wanted is Wanted.RUNNING:
-        await ledger.lock_accounts(session, {owner_id for _, owner_id in found})
-    await instances.lock_clusters(session, [cluster_id for cluster_id, _ in found])
+        await ledger.lock_accounts(session, {owner_id for _, owner_id in before})
+    await instances.lock_clusters(session, [cluster_id for cluster_id, _ in before])
+    if await instances.clusters_of(session, viewer, keys) != before:  # one changed hands, or is not shared any more
+        raise TryAgain
 
 
 async def operate(
@@ -77,12 +88,17 @@ async def operate(
     if operation in lifecycle.ERRANDS:
         return await _send(session, viewer, key, operation, request_id)
     instance, cluster = await load(session, viewer, key)
+    await _require(session, viewer, cluster)
+    account_id = cluster.owner_id
     transition = lifecycle.TRANSITIONS[operation]
     if transition.wanted is Wanted.RUNNING:
         _check(instance, cluster, operation, grace)  # before the quota has its say; again below, under the lock
         compute = Amounts(cpu=cluster.cpu_per_inst, memory=cluster.memory_per_inst)
-        await auth.reserve_start(session, cluster.owner_id, instance.id, compute)
+        await auth.reserve_start(session, account_id, instance.id, compute)
     instance, cluster = await load(session, viewer, key, lock=True)
+    if cluster.owner_id != account_id:
+        raise TryAgain
+    await _require(session, viewer, cluster)
     _check(instance, cluster, operation, grace)
     instance.wanted = transition.wanted
     instance.grace = grace
@@ -112,6 +128,7 @@ async def _send(
 ) -> tuple[Instance, Operation]:
     """On an errand, one at a time: nothing is wished differently, so the operation is all there is of it."""
     instance, cluster = await load(session, viewer, key, lock=True)
+    await _require(session, viewer, cluster)
     _check(instance, cluster, operation, None)
     for open_ in await operations.open_for_cluster(session, cluster.id):
         if open_.instance_id == instance.id:
@@ -120,6 +137,10 @@ async def _send(
     row = operations.new(viewer, kind, cluster, id=uuids.uuid7(), request_id=request_id, instance=instance)
     await begin(session, viewer, cluster, row, instance=instance)
     return instance, row
+
+
+async def _require(session: Session, viewer: Viewer, cluster: Cluster) -> None:
+    require(viewer, await access_to(session, viewer, cluster), Permission.INSTANCES_OPERATE)
 
 
 def _check(instance: Instance, cluster: Cluster, operation: InstanceOperation, grace: int | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import uuid_utils.compat as uuids
 
 from app import auth
-from app.database import Session
+from app.database import Session, TryAgain
 from app.errors import Invalid, WrongState
 from app.models import (
     Cluster,
@@ -20,6 +20,7 @@ from app.models import (
 from app.rules import volumes
 from app.rules.access import Permission, Viewer
 from app.rules.quota import Amounts
+from app.services.access import require
 from app.services.clusters import ClusterView, ledger_entry, load, missing, new_instance
 from app.services.operations import begin, supersede
 from app.store import clusters, ledger, operations
@@ -31,7 +32,10 @@ async def hold(session: Session, viewer: Viewer, key: uuid.UUID | str) -> Cluste
     if owner_id is None:
         raise missing()
     await ledger.lock_account(session, owner_id)
-    return await load(session, viewer, key, lock=True)
+    view = await load(session, viewer, key, lock=True)
+    if view.cluster.owner_id != owner_id:  # it changed hands meanwhile, and the wrong account is locked
+        raise TryAgain
+    return view
 
 
 async def scale(
@@ -47,7 +51,7 @@ async def scale(
     `view` is from `hold`. A scaling that is under way is cancelled: this one starts from what is wished now.
     Raises Invalid, WrongState, QuotaExceeded.
     """
-    auth.require(viewer, Permission.CLUSTERS_WRITE)
+    require(viewer, view.access, Permission.CLUSTERS_WRITE)
     cluster = view.cluster
     if cluster.phase == ClusterPhase.DELETING:
         raise WrongState("The cluster is being deleted.")

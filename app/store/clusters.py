@@ -11,9 +11,19 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from app.database import Database, Row, Session, utc_now, violates
-from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, LedgerEntry, Operation, User, Wanted
-from app.rules.access import Permission, Viewer
-from app.store import tokens
+from app.models import (
+    Cluster,
+    ClusterGrant,
+    ClusterPhase,
+    Instance,
+    InstanceStatus,
+    LedgerEntry,
+    Operation,
+    User,
+    Wanted,
+)
+from app.rules.access import Viewer
+from app.store import sharing, tokens
 from app.store.paging import Page, PageRequest, beyond, contains, decoded, key_value, ordered
 
 SORTS: dict[str, Any] = {"created_at": Cluster.id, "name": Cluster.name}
@@ -53,7 +63,10 @@ class NamespaceInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ClusterFilter:
-    """`name` is a part of it; `labels` must all be there; `owner` is for those who may see everyone's."""
+    """`name` is a part of it; `labels` must all be there; `owner` is for those who may see everyone's.
+
+    `shared`: those of others that are shared with the viewer, and none of their own.
+    """
 
     name: str | None = None
     phase: str | None = None
@@ -61,11 +74,12 @@ class ClusterFilter:
     labels: tuple[tuple[str, str], ...] = ()
     owner_id: uuid.UUID | None = None
     everyones: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ListAnswer:
-    """`viewer` is None when the token is not valid; `page` rows have COLUMNS and `owner`."""
+    """`viewer` is None when the token is not valid; `page` rows have COLUMNS, `owner` and, where shared, `level`."""
 
     viewer: Row | None
     page: Page[Row] = field(default_factory=lambda: Page([], None))
@@ -93,8 +107,14 @@ async def page_by_token(database: Database, token_hash: str, page: PageRequest, 
 
 
 async def get(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False) -> Cluster | None:
-    """By id, or by its name among the viewer's own."""
+    """By id, by its name among the viewer's own, or by `name@owner`."""
     statement = sa.select(Cluster).where(_visible(viewer, key))
+    statement = statement.with_for_update().execution_options(populate_existing=True) if lock else statement
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def all_get(session: Session, id: uuid.UUID, *, lock: bool) -> Cluster | None:
+    statement = sa.select(Cluster).where(Cluster.id == id).execution_options(populate_existing=True)
     return (await session.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
 
 
@@ -106,11 +126,7 @@ async def owner_of(session: Session, viewer: Viewer, key: uuid.UUID | str) -> uu
 
 async def lock_many(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]) -> None:
     """All of them that the viewer may see, in the order of their ids: whoever locks many does it in that order."""
-    ids = [key for key in keys if isinstance(key, uuid.UUID)]
-    names = [key for key in keys if isinstance(key, str)]
-    mine = Cluster.owner_id == viewer.account_id
-    by_id = Cluster.id.in_(ids) if viewer.may(Permission.EVERYONES) else sa.and_(Cluster.id.in_(ids), mine)
-    wanted = sa.or_(by_id, sa.and_(Cluster.name.in_(names), mine))
+    wanted = sharing.visible(viewer, keys, Cluster.id, Cluster.name)
     found = (await session.execute(sa.select(Cluster.id).where(wanted))).scalars().all()
     await session.execute(sa.select(Cluster.id).where(Cluster.id.in_(found)).order_by(Cluster.id).with_for_update())
 
@@ -180,11 +196,7 @@ async def due_now(session: Session, cluster_id: uuid.UUID) -> None:
 
 
 def _visible(viewer: Viewer, key: uuid.UUID | str) -> sa.ColumnElement[bool]:
-    if isinstance(key, str):
-        return sa.and_(Cluster.name == key, Cluster.owner_id == viewer.account_id)
-    if viewer.may(Permission.EVERYONES):
-        return Cluster.id == key
-    return sa.and_(Cluster.id == key, Cluster.owner_id == viewer.account_id)
+    return sharing.visible(viewer, [key], Cluster.id, Cluster.name)
 
 
 def _columns(row: Any) -> dict[str, Any]:
@@ -202,18 +214,23 @@ def _shape(page: PageRequest, wanted: ClusterFilter) -> tuple[Any, ...]:
         tuple(key for key, _ in wanted.labels),
         wanted.owner_id is not None,
         wanted.everyones,
+        wanted.shared,
     )
 
 
 @lru_cache(maxsize=512)
 def _list_statement(shape: tuple[Any, ...], dialect: str) -> sa.Select[Any]:
-    sort, descending, after, name, phase, instance_type, labels, owner_id, everyones = shape
+    sort, descending, after, name, phase, instance_type, labels, owner_id, everyones, shared = shape
     page = PageRequest(limit=0, sort=sort, descending=descending, after=[] if after else None)
     column = SORTS[sort]
     owner = sa.orm.aliased(User, name="owner")
     viewer = sa.select(*User.__table__.columns, *tokens.COLUMNS).where(tokens.valid_token()).cte("viewer")
     inner: sa.Select[Any] = sa.select(*COLUMNS, owner.username.label("owner")).join(owner, owner.id == Cluster.owner_id)
-    if not everyones:
+    if shared:
+        mine = ClusterGrant.user_id == sa.select(viewer.c.id).scalar_subquery()
+        inner = inner.join(ClusterGrant, sa.and_(ClusterGrant.cluster_id == Cluster.id, mine))
+        inner = inner.add_columns(ClusterGrant.level)
+    elif not everyones:
         inner = inner.where(Cluster.owner_id == sa.select(viewer.c.id).scalar_subquery())
     if owner_id:
         inner = inner.where(Cluster.owner_id == _bind("owner_id", Cluster.owner_id))

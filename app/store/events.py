@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.database import Row, Session
 from app.models import Cluster, Event, Instance
 from app.rules.access import Viewer
+from app.store import sharing
 from app.store.paging import Page, PageRequest
 
 COLUMNS = list(Event.__table__.columns)
@@ -73,7 +74,7 @@ async def page_for(
     """`everyones` is the caller's promise that the viewer may."""
     statement = sa.select(Event)
     if not everyones:
-        statement = statement.where(Event.owner_id == viewer.account_id)
+        statement = statement.where(sharing.remembered(viewer, Event, cluster_id))
     if cluster_id is not None:
         statement = statement.where(Event.cluster_id == cluster_id)
     if page.after is not None:

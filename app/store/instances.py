@@ -8,14 +8,18 @@ import sqlalchemy as sa
 
 from app.database import Session
 from app.models import Cluster, Instance
-from app.rules.access import Permission, Viewer
+from app.rules.access import Viewer
+from app.store import sharing
 from app.store.paging import Page, PageRequest, contains, page_of
 
 
 async def get(
     session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: bool = False
 ) -> tuple[Instance, Cluster] | None:
-    """By id, or by its name among the viewer's own. `lock` holds its cluster and then itself until the commit."""
+    """By id, by its name among the viewer's own, or by `name@owner`.
+
+    `lock` holds its cluster and then itself until the commit.
+    """
     if lock:
         await _lock_cluster(session, viewer, key)
     statement = sa.select(Instance, Cluster).join(Cluster).where(_visible(viewer, key))
@@ -36,11 +40,7 @@ async def clusters_of(
     session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]
 ) -> set[tuple[uuid.UUID, uuid.UUID]]:
     """(id, owner's id) of the clusters of those instances that the viewer may see."""
-    ids = [key for key in keys if isinstance(key, uuid.UUID)]
-    names = [key for key in keys if isinstance(key, str)]
-    mine = Cluster.owner_id == viewer.account_id
-    by_id = Instance.id.in_(ids) if viewer.may(Permission.EVERYONES) else sa.and_(Instance.id.in_(ids), mine)
-    wanted = sa.or_(by_id, sa.and_(Instance.instance_name.in_(names), mine))
+    wanted = sharing.visible(viewer, keys, Instance.id, Instance.instance_name)
     statement = sa.select(Cluster.id, Cluster.owner_id).join(Instance, Instance.cluster_id == Cluster.id)
     return {(row[0], row[1]) for row in await session.execute(statement.where(wanted).distinct())}
 
@@ -89,11 +89,7 @@ async def page_for(
 
 
 def _visible(viewer: Viewer, key: uuid.UUID | str) -> Any:
-    if isinstance(key, str):
-        return sa.and_(Instance.instance_name == key, Cluster.owner_id == viewer.account_id)
-    if viewer.may(Permission.EVERYONES):
-        return Instance.id == key
-    return sa.and_(Instance.id == key, Cluster.owner_id == viewer.account_id)
+    return sharing.visible(viewer, [key], Instance.id, Instance.instance_name)
 
 
 async def _lock_cluster(session: Session, viewer: Viewer, key: uuid.UUID | str) -> None:

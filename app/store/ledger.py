@@ -83,6 +83,19 @@ async def free_compute(session: Session, account_id: uuid.UUID, resource_ids: It
     return freed
 
 
+async def all_held_by(session: Session, cluster_id: uuid.UUID) -> Amounts:
+    """What a cluster and all of its instances are charged for."""
+    return await _sum(session, LedgerEntry.cluster_id == cluster_id)
+
+
+async def move(session: Session, cluster_id: uuid.UUID, from_id: uuid.UUID, to_id: uuid.UUID, held: Amounts) -> None:
+    """The entries of a cluster, for which `held` was claimed from the receiver, in the same transaction."""
+    theirs = sa.and_(LedgerEntry.cluster_id == cluster_id, LedgerEntry.account_id == from_id)
+    moved = sa.update(LedgerEntry).where(theirs).values(account_id=to_id)
+    await session.execute(moved.execution_options(synchronize_session=False))
+    await _lower(session, from_id, held)
+
+
 async def compute_of(session: Session, resource_id: uuid.UUID) -> Amounts:
     """CPU and memory that one resource is charged for at present."""
     held = await _sum(session, LedgerEntry.resource_id == resource_id)

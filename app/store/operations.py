@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from app.database import Session
 from app.models import Cluster, Instance, Operation, OperationKind, OperationStatus
 from app.rules.access import Permission, Viewer
+from app.store import sharing
 from app.store.paging import Page, PageRequest, page_of
 
 OPEN = (OperationStatus.PENDING, OperationStatus.RUNNING)
@@ -49,10 +50,11 @@ def new(
 
 
 async def get(session: Session, viewer: Viewer, operation_id: uuid.UUID) -> Operation | None:
-    found = await session.get(Operation, operation_id)
-    if found is None or not (found.owner_id == viewer.account_id or viewer.may(Permission.EVERYONES)):
-        return None
-    return found
+    statement = sa.select(Operation).where(Operation.id == operation_id)
+    if not viewer.may(Permission.EVERYONES):
+        mine = Operation.owner_id == viewer.account_id
+        statement = statement.where(sa.or_(mine, sharing.shared_history(viewer, Operation)))
+    return (await session.execute(statement)).scalar_one_or_none()
 
 
 async def page_for(
@@ -69,7 +71,7 @@ async def page_for(
     """Newest first unless the page says otherwise. `everyones` is the caller's promise that the viewer may."""
     statement = sa.select(Operation)
     if not everyones:
-        statement = statement.where(Operation.owner_id == viewer.account_id)
+        statement = statement.where(sharing.remembered(viewer, Operation, cluster_id))
     for column, value in (
         (Operation.cluster_id, cluster_id),
         (Operation.instance_id, instance_id),

@@ -29,6 +29,7 @@ class Owned:
     owner: Caller
     cluster: dict[str, Any]
     token: str = ""
+    transfer: str = ""
 
     def key(self, noun: str, by: str) -> str:
         member = self.cluster["instances"][0]
@@ -41,6 +42,7 @@ class Owned:
             ("user", "id"): self.owner.id,
             ("user", "name"): self.owner.name,
             ("token", "id"): self.token,
+            ("transfer", "id"): self.transfer,
             ("flavour", "name"): "hidden",
             ("image", "name"): "hidden",
         }
@@ -57,6 +59,8 @@ class Probe:
     may: str = ALL
     open: bool = False
     endless: bool = False
+    grant: str = "view"
+    """The least level of a grant that lets one do it with somebody else's; none where only the owner may."""
 
     @property
     def for_admins(self) -> bool:
@@ -84,22 +88,34 @@ ROUTES: dict[tuple[str, str], Probe] = {
     ("POST", "/api/v1/clusters/"): Probe(body=wish("made-by-a-stranger"), may=CHANGING),
     ("GET", "/api/v1/clusters/"): Probe(),
     ("GET", "/api/v1/clusters/{cluster}"): Probe("cluster"),
-    ("DELETE", "/api/v1/clusters/{cluster}"): Probe("cluster", query={"wait": "0"}, may=CHANGING),
-    ("PATCH", "/api/v1/clusters/{cluster}"): Probe("cluster", {"image": "nginx:2"}, may=CHANGING),
+    ("DELETE", "/api/v1/clusters/{cluster}"): Probe("cluster", query={"wait": "0"}, may=CHANGING, grant=""),
+    ("PATCH", "/api/v1/clusters/{cluster}"): Probe("cluster", {"image": "nginx:2"}, may=CHANGING, grant="manage"),
     ("POST", "/api/v1/clusters/delete"): Probe(body={"ids": ["nothing"]}, may=CHANGING),
     ("POST", "/api/v1/clusters/{cluster}/operate"): Probe("cluster", _STOP, may=CHANGING),
-    ("POST", "/api/v1/clusters/{cluster}/scale"): Probe("cluster", {"instance_count": 2}, may=CHANGING),
+    ("POST", "/api/v1/clusters/{cluster}/scale"): Probe("cluster", {"instance_count": 2}, may=CHANGING, grant="manage"),
     ("GET", "/api/v1/instances/"): Probe(),
     ("GET", "/api/v1/instances/{instance}"): Probe("instance"),
-    ("DELETE", "/api/v1/instances/{instance}"): Probe("instance", query={"wait": "0"}, may=CHANGING),
-    ("POST", "/api/v1/instances/{instance}/operate"): Probe("instance", _STOP, may=CHANGING),
+    ("DELETE", "/api/v1/instances/{instance}"): Probe("instance", query={"wait": "0"}, may=CHANGING, grant="manage"),
+    ("POST", "/api/v1/instances/{instance}/operate"): Probe("instance", _STOP, may=CHANGING, grant="operate"),
     ("GET", "/api/v1/instances/{instance}/logs"): Probe("instance"),
     ("GET", "/api/v1/instances/{instance}/usage"): Probe("instance"),
-    ("GET", "/api/v1/instances/{instance}/screenshot"): Probe("instance", may=CHANGING),
-    (WEBSOCKET, "/api/v1/instances/{instance}/exec"): Probe("instance", query={"command": "sh"}, may=CHANGING),
-    (WEBSOCKET, "/api/v1/instances/{instance}/port-forward/{port}"): Probe("instance", may=CHANGING),
-    (WEBSOCKET, "/api/v1/instances/{instance}/console"): Probe("instance", may=CHANGING),
-    (WEBSOCKET, "/api/v1/instances/{instance}/vnc"): Probe("instance", may=CHANGING),
+    ("GET", "/api/v1/instances/{instance}/screenshot"): Probe("instance", may=CHANGING, grant="operate"),
+    ("GET", "/api/v1/clusters/{cluster}/grants/"): Probe("cluster"),
+    ("GET", "/api/v1/clusters/{cluster}/grants/{user}"): Probe("cluster"),
+    ("PUT", "/api/v1/clusters/{cluster}/grants/{user}"): Probe("cluster", {"level": "view"}, may=CHANGING, grant=""),
+    ("DELETE", "/api/v1/clusters/{cluster}/grants/{user}"): Probe("cluster", may=CHANGING, grant=""),
+    ("POST", "/api/v1/clusters/{cluster}/transfer"): Probe("cluster", {"to": "admin"}, may=CHANGING, grant=""),
+    ("PUT", "/api/v1/clusters/{cluster}/transfer"): Probe("cluster", {"to": "admin"}, may="admin"),
+    ("GET", "/api/v1/transfers/"): Probe(),
+    ("GET", "/api/v1/transfers/{transfer}"): Probe("transfer"),
+    ("POST", "/api/v1/transfers/{transfer}/accept"): Probe("transfer", may=CHANGING),
+    ("DELETE", "/api/v1/transfers/{transfer}"): Probe("transfer", may=CHANGING),
+    (WEBSOCKET, "/api/v1/instances/{instance}/exec"): Probe(
+        "instance", query={"command": "sh"}, may=CHANGING, grant="operate"
+    ),
+    (WEBSOCKET, "/api/v1/instances/{instance}/port-forward/{port}"): Probe("instance", may=CHANGING, grant="operate"),
+    (WEBSOCKET, "/api/v1/instances/{instance}/console"): Probe("instance", may=CHANGING, grant="operate"),
+    (WEBSOCKET, "/api/v1/instances/{instance}/vnc"): Probe("instance", may=CHANGING, grant="operate"),
     ("POST", "/api/v1/instances/operate"): Probe(body=_STOP | {"ids": ["nothing"]}, may=CHANGING),
     ("GET", "/api/v1/operations/"): Probe(),
     ("GET", "/api/v1/operations/{operation}"): Probe("operation"),
@@ -125,7 +141,7 @@ ROUTES: dict[tuple[str, str], Probe] = {
     ("GET", "/readyz"): Probe(open=True),
 }
 # By what a path names it, where that is not either.
-FORMS = {"operation": ("id",), "token": ("id",), "flavour": ("name",), "image": ("name",)}
+FORMS = {"operation": ("id",), "transfer": ("id",), "token": ("id",), "flavour": ("name",), "image": ("name",)}
 TENANTS = ("cluster", "instance", "operation")
 NAMING = [route for route, probe in ROUTES.items() if probe.noun]
 GUARDED = [route for route, probe in ROUTES.items() if not probe.open]
@@ -139,7 +155,10 @@ async def owned(api: Api) -> Owned:
     image = await api.admin.post("/images/", json=hidden | {"instance_type": "vm", "reference": "hidden:1"})
     assert (flavour.status_code, image.status_code) == (201, 201)
     token = (await owner.get("/tokens/")).json()["items"][0]["id"]
-    return Owned(owner, await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"}), token)
+    cluster = await owner.cluster("secret-plans", instance_count=2, labels={"secret": "label"})
+    await owner.put("/clusters/secret-plans/grants/admin", json={"level": "view"})
+    offer = await owner.post("/clusters/secret-plans/transfer", json={"to": "admin"})
+    return Owned(owner, cluster, token, offer.json()["id"])
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +191,7 @@ async def call(caller: Caller, route: tuple[str, str], key: str = "anything", **
     method, path = route
     probe = ROUTES[route]
     path = (path.replace("{" + probe.noun + "}", key) if probe.noun else path).replace("{port}", "80")
-    path = path.replace("{token}", str(uuid.UUID(int=1)))
+    path = path.replace("{token}", str(uuid.UUID(int=1))).replace("{user}", "admin")
     if method == WEBSOCKET:
         return await upgrade(caller, path, urlencode(probe.query), headers)
     url = f"http://cmp{path}"
@@ -252,10 +271,12 @@ async def test_each_role_gets_what_is_its_own(api: Api, role: str, route: tuple[
     probe = ROUTES[route]
     asker, other = await api.user(), await api.user()
     mine, theirs = [Owned(caller, await caller.cluster()) for caller in (asker, other)]
+    for one in (mine, theirs):
+        await one.owner.put(f"/clusters/{one.cluster['id']}/grants/admin", json={"level": "view"})
     changed = await api.admin.patch(f"/users/{asker.name}", json={"role": role})
     assert changed.json()["role"] == role
     # If-Match keeps whoever may from changing what others are tested with.
-    named = {"missing": str(uuid.uuid4()) if probe.noun in (*TENANTS, "token") else "no-such-thing"}
+    named = {"missing": str(uuid.uuid4()) if probe.noun in (*TENANTS, "token", "transfer") else "no-such-thing"}
     if probe.noun in TENANTS:
         named |= {"mine": mine.key(probe.noun, "id"), "theirs": theirs.key(probe.noun, "id")}
     answers = {}
