@@ -28,6 +28,7 @@ from app.database import Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
+    cluster_list,
     clusters,
     events,
     flavours,
@@ -59,6 +60,7 @@ log = structlog.get_logger("cmp.main")
 _DESCRIPTION = "Clusters of containers and virtual machines, for many tenants, each within an exact quota."
 _API = "/api/v1"
 _NOUNS = (
+    cluster_list,
     clusters,
     instances,
     operations,

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from app.routers import queries
-from app.routers.clusters import ClusterQuery
+from app.routers.cluster_list import ClusterQuery
 
 app = FastAPI()
 

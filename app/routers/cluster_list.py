@@ -1,0 +1,106 @@
+"""GET /api/v1/clusters: the hottest read there is, see docs/adr/0014"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from app import auth, schemas
+from app.errors import Invalid, NotFound
+from app.models import ClusterPhase, InstanceType
+from app.routers import queries, views
+from app.routers.access import needs
+from app.routers.deps import (
+    PageQuery,
+    State,
+    next_cursor,
+    page_request,
+    presented,
+    state_of,
+)
+from app.routers.wire import BareRoute, tagged
+from app.rules.access import Access, Permission, Viewer
+from app.rules.naming import LABEL_FILTER_PATTERN, SEARCH_PATTERN
+from app.store import clusters as store
+from app.store import users
+
+router = APIRouter(prefix="/clusters", tags=["clusters"])
+
+LabelFilter = Annotated[str, Field(max_length=127, pattern=LABEL_FILTER_PATTERN)]
+
+
+class ClusterQuery(PageQuery):
+    sort: Literal["created_at", "-created_at", "name", "-name"] = "-created_at"
+    name: str | None = Field(None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the name.")
+    phase: ClusterPhase | None = None
+    instance_type: InstanceType | None = None
+    label: list[LabelFilter] = Field(
+        default_factory=list, max_length=8, description="key=value; all of them must match."
+    )
+    owner: str | None = Field(
+        None,
+        min_length=1,
+        max_length=63,
+        pattern=r"^(\*|[-._@A-Za-z0-9]+)$",
+        description="A username, or * for everyone's: for administrators and operators.",
+    )
+    shared: bool = Field(False, description="What others share with you, instead of your own.")
+
+
+async def list_clusters(request: Request) -> Response:
+    state, query = state_of(request), queries.read(request, ClusterQuery)
+    token_hash = await presented(request, state)
+    wanted = await _filter(state, token_hash, query)
+    scope = f"clusters {token_hash} {wanted}"
+    page = page_request(state, scope, query, query.sort)
+    answer = await store.page_by_token(state.database, token_hash, page, wanted)
+    if answer.viewer is None:
+        raise auth.not_known()
+    auth.require(auth.viewer_of(answer.viewer, "viewer_"), Permission.CLUSTERS_READ)
+    state.last_used.note(answer.viewer["viewer_token_id"], answer.viewer["viewer_token_last_used_at"])
+    items = [views.cluster_summary(row, row["owner"], _access(row)) for row in answer.page.items]
+    following = next_cursor(state, scope, query.sort, answer.page.last)
+    return tagged(request, {"items": items, "next_cursor": following})
+
+
+router.add_api_route(
+    "/",
+    list_clusters,
+    dependencies=[needs(Permission.CLUSTERS_READ)],
+    methods=["GET"],
+    response_model=schemas.Listing[schemas.ClusterSummary],
+    summary="List your clusters, newest first",
+    openapi_extra=queries.described(ClusterQuery),
+    route_class_override=BareRoute,  # the hottest read there is: see docs/adr/0014
+)
+
+
+def _access(row: Mapping[str, Any]) -> Access:
+    if "level" in row:
+        return Access(row["level"])
+    return Access.OWNER if row["owner_id"] == row["viewer_id"] else Access.ROLE
+
+
+async def _filter(state: State, token_hash: str, query: ClusterQuery) -> store.ClusterFilter:
+    owner_id = None
+    if query.owner is not None:
+        if query.shared:
+            raise Invalid("Of owner and shared only one can be given.")
+        viewer: Viewer = await auth.authenticate(state.database, token_hash)
+        auth.require(viewer, Permission.EVERYONES)
+        if query.owner != "*":
+            async with state.database.reading() as session:
+                owner = await users.all_get(session, query.owner)
+            if owner is None:
+                raise NotFound("There is no user of that name to list the clusters of.")
+            owner_id = owner.id
+    return store.ClusterFilter(
+        name=query.name,
+        phase=query.phase,
+        instance_type=query.instance_type,
+        labels=tuple(sorted((key, value) for key, _, value in (text.partition("=") for text in query.label))),
+        owner_id=owner_id,
+        everyones=query.owner is not None,
+        shared=query.shared,
+    )
