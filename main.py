@@ -105,7 +105,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     prefixed = (*(noun.router for noun in _NOUNS), tokens.of_users, oauth.keys)
     collections = [f"{_API}{router.prefix}/" for router in prefixed]
-    app.add_middleware(middleware.Door, collections=collections, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        middleware.Door,
+        collections=collections,
+        max_body_bytes=settings.max_body_bytes,
+        trusted_proxies=settings.trusted_proxies,
+        throttle=app.state.cmp.gate.throttle,
+    )
     return app
 
 
@@ -122,6 +128,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         await _first_start(state)
         state.sealer = state.access_tokens.sealer = worker.sealer_of(settings)
         stack.callback(state.gate.passwords.close)
+        stack.push_async_callback(state.gate.throttle.close)
         await state.broadcaster.open()
         await stack.enter_async_context(_task(state.broadcaster.run()))
         await stack.enter_async_context(_task(state.last_used.run()))
@@ -150,6 +157,9 @@ async def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # middleware.Door reads them, and only those of proxies that are named
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=75,
             ws=_WebSocket,
@@ -341,7 +351,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _say(settings: Settings, state: State, listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
-    url = f"http://{host}:{port}"
+    url = f"{'http' if settings.tls_certificate is None else 'https'}://{host}:{port}"
     token = settings.data_dir / "admin-token"
     lines = [
         f"CMP {telemetry.VERSION} serves {url}  (API description: {url}/docs)",

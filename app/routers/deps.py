@@ -85,6 +85,7 @@ async def presented(connection: HTTPConnection, state: State) -> str:
     else:
         cookies.require_own_page(connection)
         found = auth.session_hash(cookie)
+    await state.gate.throttle.token(found)
     connection.scope[_PRESENTED] = found
     return found
 
@@ -96,8 +97,14 @@ def presented_before(connection: HTTPConnection) -> str:
 
 async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
     asker = await auth.asker(state.database, await presented(connection, state))
-    state.last_used.note(asker["token_id"], asker["token_last_used_at"])
+    await noted(state, asker)
     return asker
+
+
+async def noted(state: State, asker: Row, prefix: str = "") -> None:
+    """That this credential is used once more. Raises TooMany."""
+    state.last_used.note(asker[f"{prefix}token_id"], asker[f"{prefix}token_last_used_at"])
+    await state.gate.throttle.account(str(asker[f"{prefix}id"]))
 
 
 CurrentAsker = Annotated[Row, Depends(_asker)]

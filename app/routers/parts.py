@@ -21,7 +21,7 @@ def of(settings: Settings) -> State:
     access_tokens = auth.AccessTokens(
         database, settings.issuer(), settings.access_token_seconds, settings.signing_key_days
     )
-    gate = Gate(database, auth.Passwords(), auth.Throttle())
+    gate = Gate(database, auth.Passwords(), _throttle(settings))
     return State(
         settings,
         database,
@@ -33,6 +33,15 @@ def of(settings: Settings) -> State:
         gate,
         Grants(gate, access_tokens, timedelta(days=settings.sign_in_days)),
         _provider(settings),
+    )
+
+
+def _throttle(settings: Settings) -> auth.Throttle:
+    return auth.Throttle(
+        redis=settings.redis_url.get_secret_value() if settings.redis_url is not None else None,
+        per_address=settings.rate_address,
+        per_token=settings.rate_token,
+        per_account=settings.rate_account,
     )
 
 
