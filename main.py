@@ -28,6 +28,7 @@ from app.database import Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
+    audit,
     cluster_list,
     clusters,
     events,
@@ -72,6 +73,7 @@ _NOUNS = (
     policy,
     grants,
     transfers,
+    audit,
 )  # looked through in this order for every request
 _BESIDE = (reach.router, tokens.of_users, transfers.of_clusters, identities.router, oauth.keys)
 
@@ -111,6 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         trusted_proxies=settings.trusted_proxies,
         throttle=app.state.cmp.gate.throttle,
+        audit=app.state.cmp.audit,
     )
     return app
 
@@ -126,12 +129,13 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(state.database.close)
         await migrations.upgrade(state.database)
         await _first_start(state)
-        state.sealer = state.access_tokens.sealer = worker.sealer_of(settings)
+        state.sealer = state.access_tokens.sealer = state.audit.sealer = worker.sealer_of(settings)
         stack.callback(state.gate.passwords.close)
         stack.push_async_callback(state.gate.throttle.close)
         await state.broadcaster.open()
         await stack.enter_async_context(_task(state.broadcaster.run()))
         await stack.enter_async_context(_task(state.last_used.run()))
+        await stack.enter_async_context(_task(state.audit.run()))
         stack.push_async_callback(state.streams.close)
         if settings.worker == "embedded":
             kubernetes = await stack.enter_async_context(_kubernetes(settings))

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
         60.0, gt=0.1, le=3600, description="How often each cluster is visited though nothing was heard of it."
     )
     history_days: int = Field(30, ge=1, le=3650, description="How long finished operations and events are kept.")
+    audit_days: int = Field(365, ge=1, le=36_500, description="How long the audit trail is kept.")
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
     orphan_grace_seconds: float = Field(
         600.0, ge=0, description="How long an object of ours without a row is left alone before it counts as an orphan."

@@ -24,6 +24,7 @@ from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
 from app.rules.sealing import NoKey, Sealer
+from app.services.audit import Audit
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.oauth import Grants
@@ -52,6 +53,7 @@ class State:
     access_tokens: auth.AccessTokens
     gate: Gate
     grants: Grants
+    audit: Audit
     provider: auth.Provider | None = None
     """Of single sign-on, where one is set."""
     sealer: Sealer = field(default_factory=Sealer)
@@ -98,7 +100,17 @@ def presented_before(connection: HTTPConnection) -> str:
 async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
     asker = await auth.asker(state.database, await presented(connection, state))
     await noted(state, asker)
+    await _written_down(connection, state, asker)
     return asker
+
+
+async def _written_down(connection: HTTPConnection, state: State, asker: Row) -> None:
+    """Before anything is changed, or a stream is opened. A later refusal completes it."""
+    entry = connection.scope["cmp.audit"]
+    entry["actor_id"], entry["actor"] = uuid.UUID(str(asker["id"])), asker["username"]
+    entry["credential_id"], entry["credential"] = uuid.UUID(str(asker["token_id"])), asker["token_kind"]
+    if connection.scope["type"] == "websocket" or connection.scope["method"] not in cookies.SAFE_METHODS:
+        connection.scope["cmp.audit.begun"].append(await state.audit.begin(entry))
 
 
 async def noted(state: State, asker: Row, prefix: str = "") -> None:

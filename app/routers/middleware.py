@@ -3,11 +3,14 @@
 A WebSocket is a request too: one log line when it is over, and a problem like any other when it is refused.
 """
 
+import contextlib
+import ipaddress
 import re
 import time
 import uuid
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,6 +21,8 @@ from app import telemetry
 from app.auth import Throttle
 from app.errors import TooMany
 from app.routers import problems
+from app.routers.cookies import SAFE_METHODS
+from app.services.audit import Audit
 
 log = structlog.get_logger("cmp.access")
 
@@ -41,12 +46,19 @@ class Door:
     """Pure ASGI: streams pass through untouched. A collection's path works with and without its last slash."""
 
     def __init__(
-        self, app: ASGIApp, collections: Iterable[str], max_body_bytes: int, trusted_proxies: int, throttle: Throttle
+        self,
+        app: ASGIApp,
+        collections: Iterable[str],
+        max_body_bytes: int,
+        trusted_proxies: int,
+        throttle: Throttle,
+        audit: Audit,
     ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._trusted_proxies = trusted_proxies
         self._throttle = throttle
+        self._audit = audit
         patterns = (re.sub(r"\{[a-z]+\}", "[^/]+", path.rstrip("/")) for path in collections)
         self._collections = re.compile("|".join(patterns))
 
@@ -61,6 +73,7 @@ class Door:
             scope = {**scope, "path": scope["path"] + "/"}
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope = {**scope, "cmp.audit": _entry(scope, request_id), "cmp.audit.begun": []}
         reset = telemetry.request_id.set(request_id)
         started = time.perf_counter()
         status = 500
@@ -110,6 +123,7 @@ class Door:
                 raise
             await problems.unexpected(error)(scope, receive, sending)
         finally:
+            self._written_down(scope, status)
             if scope["path"] not in _QUIET:
                 log.info(
                     "request",
@@ -120,6 +134,23 @@ class Door:
                 )
             telemetry.request_id.reset(reset)
 
+    def _written_down(self, scope: Scope, status: int) -> None:
+        """What was begun is complete; what was refused, or changes something without anybody known, is noted."""
+        for id in scope["cmp.audit.begun"]:
+            self._audit.complete(id, status)
+        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        if not scope["cmp.audit.begun"] and (changes or status in (401, 403)):
+            self._audit.note(scope["cmp.audit"], status)
+
+
+def _entry(scope: Scope, request_id: str) -> dict[str, Any]:
+    return {
+        "address": (scope["client"][0] if scope.get("client") else "")[:45],
+        "method": scope.get("method", "WEBSOCKET")[:16],
+        "path": quote(scope["path"])[:300],
+        "request_id": request_id,
+    }
+
 
 def _as_forwarded(scope: Scope, headers: Headers, hops: int) -> Scope:
     """What the outermost proxy of ours wrote: whatever stands left of it, anybody may have written."""
@@ -127,7 +158,8 @@ def _as_forwarded(scope: Scope, headers: Headers, hops: int) -> Scope:
     schemes = _listed(headers, "x-forwarded-proto")
     changed: dict[str, Any] = {}
     if len(addresses) >= hops:
-        changed["client"] = (addresses[-hops][:45], 0)
+        with contextlib.suppress(ValueError):
+            changed["client"] = (str(ipaddress.ip_address(addresses[-hops])), 0)
     if schemes and schemes[-min(hops, len(schemes))] == "https":
         changed["scheme"] = "https" if scope["type"] == "http" else "wss"
     return {**scope, **changed}

@@ -5,6 +5,7 @@ from datetime import timedelta
 from app import auth
 from app.database import Database
 from app.routers.deps import State
+from app.services.audit import Audit
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.oauth import Grants
@@ -32,6 +33,7 @@ def of(settings: Settings) -> State:
         access_tokens,
         gate,
         Grants(gate, access_tokens, timedelta(days=settings.sign_in_days)),
+        Audit(database),
         _provider(settings),
     )
 
