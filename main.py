@@ -38,6 +38,7 @@ from app.routers import (
     identities,
     images,
     instances,
+    keys,
     middleware,
     oauth,
     openapi,
@@ -74,8 +75,9 @@ _NOUNS = (
     grants,
     transfers,
     audit,
+    keys,
 )  # looked through in this order for every request
-_BESIDE = (reach.router, tokens.of_users, transfers.of_clusters, identities.router, oauth.keys)
+_BESIDE = (reach.router, tokens.of_users, transfers.of_clusters, identities.router, keys.of_secrets)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -105,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
             expose_headers=["ETag", "X-Request-ID", "Idempotency-Replayed", "Warning"],
         )
-    prefixed = (*(noun.router for noun in _NOUNS), tokens.of_users, oauth.keys)
+    prefixed = (*(noun.router for noun in _NOUNS), tokens.of_users)
     collections = [f"{_API}{router.prefix}/" for router in prefixed]
     app.add_middleware(
         middleware.Door,

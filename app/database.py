@@ -9,7 +9,8 @@ import fcntl
 import os
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -59,10 +60,22 @@ class TryAgain(Exception):
     """The transaction met a row that was not there when it looked: run it again from its beginning."""
 
 
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """A cancellation waits until this is done: a transaction is not torn, a connection not left open."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
 class Database:
     """One per process. `postgres` is the driver's own pool for the hot statements, where there is PostgreSQL."""
 
-    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+    def __init__(self, url: str, *, pool_size: int = 16, tls: str | None = None) -> None:
+        """`tls`: the PEM of the authority that the server's certificate must be from, or `system`."""
+        self._tls = _tls(tls)
         self.url = _normalised(url)
         self.dialect = self.url.get_backend_name()
         self.postgres: asyncpg.Pool | None = None
@@ -71,7 +84,7 @@ class Database:
         self._writing: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if self.dialect == "sqlite" else nullcontext()  # waiting here beats SQLITE_BUSY
         )
-        self.engine = _engine(self.url, pool_size)
+        self.engine = _engine(self.url, pool_size, self._tls)
 
     async def open(self) -> None:
         """Take what must be exclusive, and the driver's pool. Raises SqliteInUse, Unavailable."""
@@ -181,7 +194,7 @@ class Database:
                 user=self.url.username,
                 password=self.url.password,
                 database=self.url.database,
-                ssl=query.get("ssl"),
+                ssl=self._tls or query.get("ssl"),
                 min_size=1,
                 max_size=self._pool_size,
                 server_settings=_POSTGRES_SETTINGS,
@@ -260,7 +273,15 @@ def _normalised(url: str) -> sa.URL:
     return parsed.set(drivername=drivers[backend])
 
 
-def _engine(url: sa.URL, pool_size: int) -> AsyncEngine:
+def _tls(authority: str | None) -> ssl.SSLContext | None:
+    """Checks the certificate and the host's name in it."""
+    if authority is None:
+        return None
+    return ssl.create_default_context(cafile=None if authority == "system" else authority)
+
+
+def _engine(url: sa.URL, pool_size: int, tls: ssl.SSLContext | None) -> AsyncEngine:
+    secured = {} if tls is None else {"ssl": tls}
     backend = url.get_backend_name()
     common: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
     if backend == "sqlite":
@@ -270,14 +291,17 @@ def _engine(url: sa.URL, pool_size: int) -> AsyncEngine:
         return engine
     if backend == "postgresql":
         return create_async_engine(
-            url, pool_pre_ping=True, connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 10}, **common
+            url,
+            pool_pre_ping=True,
+            connect_args={"server_settings": _POSTGRES_SETTINGS, "timeout": 10, **secured},
+            **common,
         )
     engine = create_async_engine(
         url,
         pool_pre_ping=True,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": 10, **secured},
         **common,
     )
     event.listen(engine.sync_engine, "connect", _mysql_connected)

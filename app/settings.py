@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL: sqlite, postgresql or mysql (also for MariaDB). "
         "Without it, an SQLite file below the data directory.",
     )
+    database_tls: str | None = Field(
+        None,
+        description="Speak TLS with the database: the path of the PEM of the authority that its certificate must be "
+        "from, or `system` for those the machine trusts. The host's name is checked.",
+    )
     database_pool: int = Field(16, ge=2, le=200, description="Connections that each process keeps to the database.")
     kubernetes: str = Field(
         "auto",

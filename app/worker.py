@@ -111,7 +111,7 @@ async def work(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     target, sealer = target_of(settings), sealer_of(settings)
-    database = Database(settings.database(), pool_size=settings.database_pool)
+    database = Database(settings.database(), pool_size=settings.database_pool, tls=settings.database_tls)
     await database.open()
     try:
         if not await _migrated(database, stop):

@@ -34,7 +34,7 @@ def migrate(connection: sa.Connection) -> None:
 
 
 async def from_command_line() -> None:
-    database = Database(Settings().database())
+    database = Database(Settings().database(), tls=Settings().database_tls)
     await database.open()
     async with database.engine.connect() as connection:
         await connection.run_sync(migrate)

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote_plus
 from fastapi import APIRouter, Request, Response
 
 from app.errors import CmpError
-from app.routers.access import PUBLIC, needs
-from app.routers.deps import CurrentState, State, request_id, state_of
+from app.routers.access import PUBLIC
+from app.routers.deps import State, request_id, state_of
 from app.routers.problems import status_of
 from app.routers.wire import BareRoute, Json
-from app.rules.access import Permission, Scope
+from app.rules.access import Scope
 from app.services.oauth import DEVICE_SECONDS, INTERVAL, Granted, Refused, Scopes
 
 router = APIRouter(tags=["oauth"], route_class=BareRoute)
@@ -221,20 +221,3 @@ def _basic(given: str) -> tuple[str, str]:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
-
-
-keys = APIRouter(prefix="/signing-keys", tags=["oauth"])
-
-
-@keys.post(
-    "/",
-    dependencies=[needs(Permission.PLATFORM_WRITE)],
-    status_code=204,
-    response_class=Response,
-    summary="Sign access tokens with a new key (administrators)",
-    description="Nobody is signed out: earlier keys verify until what they signed has ended. With `withdraw`, for a "
-    "key that was stolen, access tokens that they signed end within a minute; refresh tokens get new ones.",
-)
-async def rotate(state: CurrentState, withdraw: bool = False) -> Response:
-    await state.access_tokens.rotate(withdraw=withdraw)
-    return Response(status_code=204)

@@ -16,7 +16,7 @@ from app.settings import Settings
 
 
 def of(settings: Settings) -> State:
-    database = Database(settings.database(), pool_size=settings.database_pool)
+    database = Database(settings.database(), pool_size=settings.database_pool, tls=settings.database_tls)
     broadcaster = Broadcaster(database)
     idle, lifetime = timedelta(minutes=settings.session_idle_minutes), timedelta(hours=settings.session_hours)
     access_tokens = auth.AccessTokens(

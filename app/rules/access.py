@@ -83,7 +83,7 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
     Permission.USERS_READ: ("operator admin", "read admin", "see users and their quotas"),
     Permission.USERS_WRITE: ("admin", "admin", "make, change and delete users, and how they come in"),
     Permission.AUDIT_VERIFY: ("operator admin", "read admin", "see whether the audit trail still fits together"),
-    Permission.PLATFORM_WRITE: ("admin", "admin", "replace the keys that sign access tokens"),
+    Permission.PLATFORM_WRITE: ("admin", "admin", "replace the keys that sign access tokens, seal secrets anew"),
 }
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     role: frozenset(permission for permission, (roles, _, _) in TABLE.items() if role in roles.split()) for role in Role

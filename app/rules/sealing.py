@@ -32,6 +32,11 @@ class Sealer:
     def ready(self) -> bool:
         return bool(self._keys)
 
+    @property
+    def key_id(self) -> str:
+        """Of the key that seals."""
+        return next(iter(self._keys), "")
+
     def seal(self, plain: Mapping[str, Any], belongs_to: str) -> str:
         """Raises NoKey."""
         if not self._keys:

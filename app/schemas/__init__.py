@@ -36,6 +36,7 @@ from app.schemas.tokens import (
     IdentityCreate,
     IdentityRead,
     PasswordChange,
+    Resealed,
     TokenCreate,
 )
 from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
@@ -90,6 +91,7 @@ __all__ = [
     "PolicyRead",
     "Problem",
     "QuotaRead",
+    "Resealed",
     "Settings",
     "TokenCreate",
     "TokenRead",

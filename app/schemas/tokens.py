@@ -54,6 +54,11 @@ class PasswordChange(In):
     )
 
 
+class Resealed(Out):
+    resealed: int = Field(description="What an earlier key had sealed.")
+    unreadable: int = Field(description="Sealed with a key that is not in CMP_SECRET_KEY; left as it is.")
+
+
 class IdentityCreate(In):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"issuer": "https://sso.example.org", "subject": "8f14e45f"}]}

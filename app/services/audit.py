@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 import uuid_utils.compat as uuids
 
-from app.database import Database, Session
+from app.database import Database, Session, to_its_end
 from app.errors import CmpError
 from app.models import AuditEntry, AuditOutcome
 from app.rules.sealing import Sealer
@@ -55,7 +55,7 @@ class Audit:
         try:
             while True:
                 await asyncio.sleep(_EVERY)
-                await self._write()
+                await to_its_end(self._write())
         finally:
             await self._write()
 

@@ -10,7 +10,7 @@ import structlog
 import uuid_utils.compat as uuids
 
 from app import auth
-from app.database import Database, Session
+from app.database import Database, Session, to_its_end
 from app.errors import CmpError, Conflict, Forbidden, Invalid, NotFound
 from app.models import ApiToken, CredentialKind, User
 from app.rules.access import Scope, Viewer
@@ -58,7 +58,7 @@ class LastUsed:
         try:
             while True:
                 await asyncio.sleep(_WRITTEN_EVERY)
-                await self._write()
+                await to_its_end(self._write())
         finally:
             await self._write()
 
