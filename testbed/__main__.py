@@ -29,8 +29,8 @@ def main() -> int:
         if arguments.word == "build":
             print(build.build())
             if arguments.more is not None:
-                print(build.build(build.NODE))
-                print(build.build(build.METRICS))
+                for suite in (build.NODE, build.METRICS, build.POLICIES):
+                    print(build.build(suite))
             if arguments.more == "kubevirt":
                 print(build.build(build.KUBEVIRT))
             return 0

@@ -70,6 +70,7 @@ def _kubernetes(name: str) -> Binary:
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _METRICS = "sigs.k8s.io/metrics-server"
 _PLUGINS = "github.com/containernetworking/plugins"
+_POLICIES = "github.com/cloudnativelabs/kube-router/v2"
 
 
 def _containerd(name: str) -> Binary:
@@ -121,6 +122,11 @@ METRICS = Suite(
     "metrics-server",
     "python -m testbed build node",
     (Binary("metrics-server", "metrics", _METRICS, f"{_METRICS}/cmd/metrics-server"),),
+)
+POLICIES = Suite(
+    "kube-router",
+    "python -m testbed build node",
+    (Binary("kube-router", "policies", _POLICIES, f"{_POLICIES}/cmd/kube-router"),),
 )
 KUBEVIRT = Suite(
     "KubeVirt",

@@ -19,7 +19,7 @@ from testbed.processes import Process, Scratch, free_port, spawn
 _HOST = "127.0.0.1"
 _TIMEOUT = 120.0
 _STAGES = Path(__file__).with_name("stages.yaml")
-_SERVICE_RANGE = "10.96.0.0/16"
+SERVICE_RANGE = "10.96.0.0/16"
 _ISSUER = "https://kubernetes.default.svc"
 # All that goes on from one control plane to the next: what etcd holds, and the keys that this depends on.
 _STATE = ("etcd", "ca.crt", "ca.key", "service-accounts.pub", "service-accounts.key", "front-proxy")
@@ -221,7 +221,7 @@ class ControlPlane:
             # Its own Service needs no endpoints: nothing runs inside this cluster.
             f"--advertise-address={_HOST}",
             "--endpoint-reconciler-type=none",
-            f"--service-cluster-ip-range={_SERVICE_RANGE}",
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
             f"--tls-cert-file={certificate}",
             f"--tls-private-key-file={key}",
             f"--client-ca-file={self._authority.certificate}",

@@ -107,6 +107,10 @@ def _history() -> list[Row]:
         Row("GET", "/api/v1/events/", read),
         Row("GET", "/api/v1/events/", all_, query={"everyones": "true"}),
     ]
+    own, everyones = (P.SELF_READ,), (P.SELF_READ, P.EVERYONES)
+    for path in ("/api/v1/audit/", "/api/v1/audit/export"):
+        rows += [Row("GET", path, own), Row("GET", path, everyones, query={"everyones": "true"})]
+    rows.append(Row("GET", "/api/v1/audit/verify", (P.AUDIT_VERIFY,)))
     for path in ("/api/v1/operations/", "/api/v1/events/history"):
         rows += [
             Row("GET", path, read),
