@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from app import auth
 from app.database import Database, Session, TryAgain
-from app.errors import Invalid, WrongState
+from app.errors import Invalid, NotFound, WrongState
 from app.models import InstanceOperation, Operation, User
 from app.rules.access import Permission, Viewer
 from app.services import clusters, grants, instances, transfers, users
@@ -41,7 +41,7 @@ async def _stop(session: Session, viewer: Viewer, ids: Sequence[uuid.UUID], requ
     for id in ids:
         try:
             member, _ = await instances.operate(session, viewer, id, InstanceOperation.STOP, request_id)
-        except WrongState:  # it stands still, or is being deleted
+        except (WrongState, NotFound):  # it stands still, is being deleted, or has gone meanwhile
             continue
         touched.add(member.cluster_id)
     return touched
