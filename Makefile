@@ -47,7 +47,7 @@ test-failed: install ## what failed last time, once more, one at a time
 	$(UV) run --no-sync pytest --last-failed --last-failed-no-failures none
 
 .PHONY: fuzz
-fuzz: install ## Schemathesis against the running API, 5,000 requests and more
+fuzz: install ## Schemathesis against the running API, and the isolation matrix with 50,000 probes and more
 	CMP_FUZZ=full $(UV) run --no-sync pytest -s -m fuzz
 
 .PHONY: bench

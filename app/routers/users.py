@@ -1,5 +1,7 @@
 """/api/v1/users"""
 
+import time
+import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -7,7 +9,8 @@ from pydantic import Field
 
 from app import schemas
 from app.database import Session
-from app.models import Role
+from app.errors import Invalid
+from app.models import OperationStatus, Role
 from app.routers import views
 from app.routers.access import needs
 from app.routers.deps import (
@@ -18,18 +21,20 @@ from app.routers.deps import (
     Outcome,
     PageQuery,
     State,
+    WaitQuery,
     key_of,
     next_cursor,
     page_request,
     request_id,
+    seconds_to_wait,
     unchanged,
     write,
 )
-from app.routers.wire import StrictRoute, tagged
-from app.rules.access import Permission
+from app.routers.wire import Json, StrictRoute, tagged
+from app.rules.access import Permission, Viewer
 from app.rules.naming import SEARCH_PATTERN
 from app.rules.quota import Amounts
-from app.services import users
+from app.services import leaving, operations, users
 from app.services.users import UserWish
 from app.settings import Settings
 from app.store import users as store
@@ -45,6 +50,11 @@ class UserQuery(PageQuery):
         None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the username."
     )
     role: Role | None = None
+
+
+class LeavingQuery(WaitQuery):
+    clusters: Literal["delete", "transfer"] | None = Field(None, description="What becomes of the user's clusters.")
+    to: str | None = Field(None, min_length=1, max_length=100, description="Whose they are then: a username or id.")
 
 
 @router.post(
@@ -146,7 +156,8 @@ async def quota(request: Request, state: CurrentState, viewer: CurrentViewer, us
     dependencies=[needs(Permission.USERS_WRITE)],
     response_model=schemas.UserRead,
     summary="Change a user's limits or role, disable or enable (administrators)",
-    description="A limit below what is used blocks what is new and stops nothing that runs.",
+    description="A limit below what is used blocks what is new and stops nothing that runs. Nor does disabling, unless "
+    "`instances` says `stop`.",
 )
 async def change(
     request: Request,
@@ -156,13 +167,23 @@ async def change(
     body: schemas.UserChange,
     if_match: IfMatch = None,
 ) -> Response:
+    stop = body.instances == "stop"
+    if stop:
+        leaving.require(viewer, Permission.INSTANCES_OPERATE)
+        if not body.disabled:
+            raise Invalid("`instances` says what becomes of them when the user is disabled: say `disabled` too.")
+
     async def work(session: Session) -> Outcome:
         found = await users.load(session, key_of(user), lock=True)
         unchanged(if_match, lambda: views.user(found))
-        changes: dict[str, Any] = {name: value for name, value in body.model_dump().items() if value is not None}
+        wanted = body.model_dump(exclude={"instances"})
+        changes: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
         return Outcome(views.user(await users.change(session, viewer, found, changes, request_id())))
 
     written = await write(request, state, viewer, work, status=200)
+    if stop and written.outcome is not None:
+        stopped = await leaving.stop_all(state.database, viewer, written.outcome.body["id"], request_id())
+        _seen_to(state, stopped)
     return written.response
 
 
@@ -171,16 +192,32 @@ async def change(
     dependencies=[needs(Permission.USERS_WRITE)],
     status_code=204,
     response_class=Response,
-    summary="Delete a user who owns nothing any more (administrators)",
+    responses={202: {"model": schemas.UserLeaving, "description": "Their clusters are being deleted."}},
+    summary="Delete a user (administrators)",
+    description="Who still has clusters stays, unless `clusters` says what becomes of these. `transfer`: they are "
+    "`to`'s at once, within that one's quota, all of them or none. `delete`: the user is disabled and each cluster is "
+    "deleted; `wait` waits for that. 202 names what is still being deleted: then the same again deletes the user.",
 )
 async def delete(
-    request: Request, state: CurrentState, viewer: CurrentViewer, user: Key, if_match: IfMatch = None
+    request: Request,
+    state: CurrentState,
+    viewer: CurrentViewer,
+    user: Key,
+    query: Annotated[LeavingQuery, Query()],
+    if_match: IfMatch = None,
 ) -> Response:
+    if query.clusters == "delete":
+        return await _end(request, state, viewer, user, query, if_match)
+    to = query.to if query.clusters == "transfer" else None
+    if (query.to is None) != (query.clusters is None):
+        raise Invalid("`clusters=transfer` and `to` go together.")
+    if to is not None:
+        leaving.require(viewer, Permission.CLUSTERS_SHARE)
+
     async def work(session: Session) -> Outcome:
-        found = await users.load(session, key_of(user), lock=True)
-        unchanged(if_match, lambda: views.user(found))
-        await users.delete(session, viewer, found, request_id())
-        return Outcome(None)
+        moved = await leaving.give_all(session, viewer, key_of(user), key_of(to), request_id()) if to else []
+        await _delete(session, viewer, user, if_match)
+        return Outcome(None, nudge=moved)
 
     await write(request, state, viewer, work, status=204)
     return Response(status_code=204)
@@ -199,6 +236,52 @@ async def rotate(request: Request, state: CurrentState, viewer: CurrentViewer, u
         return _token(await users.rotate_token(session, viewer, found, request_id()))
 
     return (await write(request, state, viewer, work, status=200)).response
+
+
+async def _end(
+    request: Request, state: State, viewer: Viewer, user: str, query: LeavingQuery, if_match: str | None
+) -> Response:
+    """Their clusters first; then the user, where nothing is left."""
+    if query.to is not None:
+        raise Invalid("`to` goes with `clusters=transfer`.")
+    leaving.require(viewer, Permission.CLUSTERS_WRITE)
+
+    async def begin(session: Session) -> Outcome:
+        found = await users.load(session, key_of(user), lock=True)
+        unchanged(if_match, lambda: views.user(found))
+        deletions = await leaving.end_all(session, viewer, found, request_id())
+        if not deletions:
+            await users.delete(session, viewer, found, request_id())
+        return Outcome([views.operation(one) for one in deletions], nudge=[one.cluster_id for one in deletions])
+
+    begun = await state.database.run(begin)
+    _seen_to(state, begun.nudge)
+    if not begun.body:
+        return Response(status_code=204)
+    shown, until = begun.body, time.monotonic() + seconds_to_wait(request, state, query)
+    if until > time.monotonic():
+        ended = [
+            await operations.wait(state.database, state.broadcaster, viewer, one["id"], until - time.monotonic())
+            for one in shown
+        ]
+        if all(operation.status == OperationStatus.SUCCEEDED for operation in ended):
+            await state.database.run(lambda session: _delete(session, viewer, user, None))
+            return Response(status_code=204)
+        shown = [views.operation(operation) for operation in ended]
+    message = "The user is disabled and their clusters are being deleted. Send the same again when that is done."
+    return Json({"message": message, "operations": shown}, 202)
+
+
+async def _delete(session: Session, viewer: Viewer, user: str, if_match: str | None) -> None:
+    found = await users.load(session, key_of(user), lock=True)
+    unchanged(if_match, lambda: views.user(found))
+    await users.delete(session, viewer, found, request_id())
+
+
+def _seen_to(state: State, cluster_ids: list[uuid.UUID]) -> None:
+    for id in cluster_ids:
+        state.nudge(id)
+    state.broadcaster.wake()
 
 
 def default_quota(settings: Settings) -> Amounts:

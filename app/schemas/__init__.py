@@ -39,7 +39,16 @@ from app.schemas.tokens import (
     Resealed,
     TokenCreate,
 )
-from app.schemas.users import Dimensions, QuotaRead, TokenRead, UserChange, UserCreate, UserCreated, UserRead
+from app.schemas.users import (
+    Dimensions,
+    QuotaRead,
+    TokenRead,
+    UserChange,
+    UserCreate,
+    UserCreated,
+    UserLeaving,
+    UserRead,
+)
 from app.schemas.workloads import ContainerSettings, ContainerSettingsRead, Settings, VmSettings, VmSettingsRead
 
 __all__ = [
@@ -101,6 +110,7 @@ __all__ = [
     "UserChange",
     "UserCreate",
     "UserCreated",
+    "UserLeaving",
     "UserRead",
     "Username",
     "VmSettings",

@@ -2,12 +2,13 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from app.models import QuotaStrategy, Role, UserKind
 from app.schemas.fields import In, Limit, LimitCpu, LimitMemory, Out, Username, example
+from app.schemas.operations import OperationRead
 
 
 class UserCreate(In):
@@ -41,6 +42,9 @@ class UserChange(In):
     quota_storage: LimitMemory | None = Field(None, description="Persistent volumes: MiB, or a quantity such as 64Gi.")
     quota_strategy: Annotated[QuotaStrategy, Field(strict=False)] | None = None
     disabled: bool | None = None
+    instances: Literal["keep", "stop"] = Field(
+        "keep", description="With `disabled`: what becomes of the user's instances. stop: each by an operation."
+    )
 
 
 class Dimensions(Out):
@@ -92,6 +96,13 @@ class UserRead(Out):
 
 class UserCreated(UserRead):
     token: str | None = Field(description="Shown this once. None in the repeated answer to an Idempotency-Key.")
+
+
+class UserLeaving(Out):
+    """The user is disabled and their clusters are being deleted; the same request again deletes the user then."""
+
+    message: str
+    operations: list[OperationRead]
 
 
 class TokenRead(Out):

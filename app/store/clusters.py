@@ -131,6 +131,12 @@ async def lock_many(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID |
     await session.execute(sa.select(Cluster.id).where(Cluster.id.in_(found)).order_by(Cluster.id).with_for_update())
 
 
+async def all_ids_of_owner(session: Session, owner_id: uuid.UUID) -> list[uuid.UUID]:
+    """In order, as whoever locks many of them does it."""
+    statement = sa.select(Cluster.id).where(Cluster.owner_id == owner_id).order_by(Cluster.id)
+    return list((await session.execute(statement)).scalars())
+
+
 async def owner_name(session: Session, cluster: Cluster) -> str:
     return (await session.execute(sa.select(User.username).where(User.id == cluster.owner_id))).scalar_one()
 

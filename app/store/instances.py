@@ -60,6 +60,12 @@ async def all_of(session: Session, cluster_ids: list[uuid.UUID]) -> dict[uuid.UU
     return grouped
 
 
+async def all_ids_of_owner(session: Session, owner_id: uuid.UUID) -> list[uuid.UUID]:
+    """Cluster by cluster."""
+    statement = sa.select(Instance.id).join(Cluster).where(Cluster.owner_id == owner_id)
+    return list((await session.execute(statement.order_by(Instance.cluster_id, Instance.ordinal))).scalars())
+
+
 async def page_for(
     session: Session,
     viewer: Viewer,
