@@ -28,6 +28,7 @@ from app.database import Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
+    audit,
     cluster_list,
     clusters,
     events,
@@ -72,6 +73,7 @@ _NOUNS = (
     policy,
     grants,
     transfers,
+    audit,
 )  # looked through in this order for every request
 _BESIDE = (reach.router, tokens.of_users, transfers.of_clusters, identities.router, oauth.keys)
 
@@ -105,7 +107,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     prefixed = (*(noun.router for noun in _NOUNS), tokens.of_users, oauth.keys)
     collections = [f"{_API}{router.prefix}/" for router in prefixed]
-    app.add_middleware(middleware.Door, collections=collections, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        middleware.Door,
+        collections=collections,
+        max_body_bytes=settings.max_body_bytes,
+        trusted_proxies=settings.trusted_proxies,
+        throttle=app.state.cmp.gate.throttle,
+        audit=app.state.cmp.audit,
+    )
     return app
 
 
@@ -120,11 +129,13 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(state.database.close)
         await migrations.upgrade(state.database)
         await _first_start(state)
-        state.sealer = state.access_tokens.sealer = worker.sealer_of(settings)
+        state.sealer = state.access_tokens.sealer = state.audit.sealer = worker.sealer_of(settings)
         stack.callback(state.gate.passwords.close)
+        stack.push_async_callback(state.gate.throttle.close)
         await state.broadcaster.open()
         await stack.enter_async_context(_task(state.broadcaster.run()))
         await stack.enter_async_context(_task(state.last_used.run()))
+        await stack.enter_async_context(_task(state.audit.run()))
         stack.push_async_callback(state.streams.close)
         if settings.worker == "embedded":
             kubernetes = await stack.enter_async_context(_kubernetes(settings))
@@ -150,6 +161,9 @@ async def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # middleware.Door reads them, and only those of proxies that are named
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=75,
             ws=_WebSocket,
@@ -341,7 +355,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _say(settings: Settings, state: State, listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
-    url = f"http://{host}:{port}"
+    url = f"{'http' if settings.tls_certificate is None else 'https'}://{host}:{port}"
     token = settings.data_dir / "admin-token"
     lines = [
         f"CMP {telemetry.VERSION} serves {url}  (API description: {url}/docs)",

@@ -19,6 +19,8 @@ CmpError
 from collections.abc import Mapping
 from typing import Any
 
+_SOON = 2
+
 
 class CmpError(Exception):
     """`message` and `details` go to the asker and never repeat what they sent; `internal` goes to the log only."""
@@ -26,11 +28,20 @@ class CmpError(Exception):
     code = "internal"
     retryable = False
 
-    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None, internal: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        internal: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.details = dict(details or {})
         self.internal = internal
+        self.retry_after = retry_after or (_SOON if self.retryable else None)
+        """Seconds, where trying again may help."""
 
 
 class Invalid(CmpError):

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
         60.0, gt=0.1, le=3600, description="How often each cluster is visited though nothing was heard of it."
     )
     history_days: int = Field(30, ge=1, le=3650, description="How long finished operations and events are kept.")
+    audit_days: int = Field(365, ge=1, le=36_500, description="How long the audit trail is kept.")
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
     orphan_grace_seconds: float = Field(
         600.0, ge=0, description="How long an object of ours without a row is left alone before it counts as an orphan."
@@ -113,6 +114,26 @@ class Settings(BaseSettings):
     oidc_sign_up: bool = Field(
         False, description="Whether whoever the provider vouches for gets an account: role user, the default quota."
     )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies of yours stand in front. Who asks, and whether they came by TLS, is then "
+        "taken from what the outermost of them wrote, counted from the right of X-Forwarded-For and -Proto. "
+        "0: those headers count for nothing.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM chain to serve HTTPS with; without it, TLS is a proxy's to end."
+    )
+    tls_key: Path | None = Field(None, description="PEM key of the certificate; none when it is in the same file.")
+    redis_url: SecretStr | None = Field(
+        None,
+        description="redis:// or rediss://. With several API processes, rate limits are then counted together; "
+        "nothing else needs it.",
+    )
+    rate_address: int = Field(24_000, ge=0, description="Requests a minute from one address; 0: any number.")
+    rate_token: int = Field(6_000, ge=0, description="Requests a minute with one token or session; 0: any number.")
+    rate_account: int = Field(12_000, ge=0, description="Requests a minute of one account; 0: any number.")
     cors_origins: list[str] = Field(
         [], description="Origins, exact, whose pages may call the API from a browser. JSON list."
     )
@@ -169,7 +190,8 @@ class Settings(BaseSettings):
 
     def issuer(self) -> str:
         """What access tokens name, and what paths for other programs and browsers begin with."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        scheme = "http" if self.tls_certificate is None else "https"
+        return self.public_url or f"{scheme}://{self.host}:{self.port}"
 
     def database(self) -> str:
         """The SQLAlchemy URL in force."""

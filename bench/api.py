@@ -73,6 +73,7 @@ def _servers() -> Iterator[_Running]:
             "CMP_DATA_DIR": folder / "data",
             "CMP_WORKER": "separate",
             "CMP_LOG_LEVEL": "warning",
+            **{f"CMP_RATE_{name}": 10**9 for name in ("ADDRESS", "TOKEN", "ACCOUNT")},
         }
         environment = [f"{name}={value}" for name, value in settings.items()]
         started: list[Process] = []

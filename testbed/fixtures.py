@@ -17,6 +17,7 @@ from testbed import browser as browsers
 from testbed import node as nodes
 from testbed.databases import DatabaseServer, MariaDB, MySQL, PostgreSQL
 from testbed.provider import OpenIDProvider
+from testbed.redis import Redis
 
 _KEY = pytest.StashKey[dict[str, str]]()
 _Server = TypeVar("_Server", bound=DatabaseServer)
@@ -97,6 +98,17 @@ def virtual(pytestconfig: pytest.Config) -> Iterator[kubevirt.KubeVirt]:
         kubelet = deployed.node.control_plane.api_version
         pytestconfig.stash[_KEY][name] = f"ran on KubeVirt {deployed.version} on kubelet {kubelet}, {how}"
         yield deployed
+
+
+@pytest.fixture(scope="session")
+def redis(pytestconfig: pytest.Config) -> Iterator[Redis]:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(Redis())
+        except Unavailable as reason:
+            _skip(pytestconfig, "Redis", reason)
+        pytestconfig.stash[_KEY]["Redis"] = f"ran on {server.version}"
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 Units in the database: CPU in millicores, memory in MiB, times in UTC. This folder imports nothing of ours.
 """
 
+from app.models.audit import AuditEntry
 from app.models.base import AsciiString, Base, UtcDateTime
 from app.models.catalogue import Flavour, Image, Platform
 from app.models.clusters import Cluster, ClusterGrant, ClusterTransfer, Instance, LedgerEntry
@@ -11,6 +12,7 @@ from app.models.identity import DeviceCode, ProviderIdentity, RefreshToken, Sign
 from app.models.processes import IdempotencyKey, Worker
 from app.models.users import ApiToken, User
 from app.models.words import (
+    AuditOutcome,
     ClusterPhase,
     CredentialKind,
     GrantLevel,
@@ -29,6 +31,8 @@ from app.models.words import (
 __all__ = [
     "ApiToken",
     "AsciiString",
+    "AuditEntry",
+    "AuditOutcome",
     "Base",
     "Cluster",
     "ClusterGrant",

@@ -23,6 +23,8 @@ class Platform(Base):
     allowed_images: Mapped[list[str]] = mapped_column(
         default=lambda: ["*"], doc="patterns of the images that may run beside the catalogue's; see rules.images"
     )
+    audit_seq: Mapped[int] = mapped_column(default=0, doc="how many entries of the audit trail were sealed")
+    audit_chain: Mapped[str] = mapped_column(AsciiString(80), default="", doc="of the last of them")
     created_at: Mapped[datetime]
 
     __table_args__: Any = table_args()

@@ -141,3 +141,11 @@ class CredentialKind(enum.StrEnum):
     """A person's sign-in from a program, kept up by refresh tokens."""
     BROWSER = "browser"
     """A person's sign-in from a browser, kept in a cookie."""
+
+
+class AuditOutcome(enum.StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNKNOWN = "unknown"

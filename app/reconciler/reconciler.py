@@ -156,6 +156,7 @@ class Reconciler:
         await sweeps.prune(
             self._database,
             history_days=self._settings.history_days,
+            audit_days=self._settings.audit_days,
             idempotency_hours=self._settings.idempotency_hours,
         )
 

@@ -10,11 +10,12 @@ from app import auth
 from app.database import Database, Session
 from app.errors import CmpError
 from app.k8s_service import ClusterRef, KubernetesService, OwnedNamespace
-from app.store import events, idempotency, leases, operations, sign_ins, tokens, workers
+from app.store import audit, events, idempotency, leases, operations, sign_ins, tokens, workers
 
 log = structlog.get_logger(__name__)
 
 _CHUNK = 500
+_ABANDONED = timedelta(hours=9)  # longer than streams are open, unless they are allowed to be
 _WORKER_KEPT = timedelta(minutes=10)
 
 
@@ -60,11 +61,13 @@ async def quota_drift(database: Database) -> int:
     return off
 
 
-async def prune(database: Database, *, history_days: int, idempotency_hours: int) -> None:
+async def prune(database: Database, *, history_days: int, audit_days: int, idempotency_hours: int) -> None:
     now = datetime.now(UTC)
     await database.run(lambda session: events.prune(session, now - timedelta(days=history_days)))
     await database.run(lambda session: operations.prune(session, now - timedelta(days=history_days)))
     await database.run(lambda session: idempotency.prune(session, now - timedelta(hours=idempotency_hours)))
+    await database.run(lambda session: audit.abandon(session, now - _ABANDONED, now))
+    await database.run(lambda session: audit.prune(session, now - timedelta(days=audit_days)))
     await database.run(lambda session: tokens.all_remove_ended_sign_ins(session, now))
     await database.run(lambda session: sign_ins.all_remove_ended_devices(session, now))
     await database.run(lambda session: workers.prune(session, now - _WORKER_KEPT))

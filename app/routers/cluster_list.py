@@ -15,6 +15,7 @@ from app.routers.deps import (
     PageQuery,
     State,
     next_cursor,
+    noted,
     page_request,
     presented,
     state_of,
@@ -58,7 +59,7 @@ async def list_clusters(request: Request) -> Response:
     if answer.viewer is None:
         raise auth.not_known()
     auth.require(auth.viewer_of(answer.viewer, "viewer_"), Permission.CLUSTERS_READ)
-    state.last_used.note(answer.viewer["viewer_token_id"], answer.viewer["viewer_token_last_used_at"])
+    await noted(state, answer.viewer, "viewer_")
     items = [views.cluster_summary(row, row["owner"], _access(row)) for row in answer.page.items]
     following = next_cursor(state, scope, query.sort, answer.page.last)
     return tagged(request, {"items": items, "next_cursor": following})

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.errors import Forbidden
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SESSION = "cmp-session"
 
 
@@ -52,7 +52,7 @@ def name_of(connection: HTTPConnection, name: str) -> str:
 
 def require_own_page(connection: HTTPConnection) -> None:
     """Raises Forbidden where another site's page may be behind it, or nobody says which."""
-    if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
+    if connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS:
         return
     origin, site = connection.headers.get("origin"), connection.headers.get("sec-fetch-site")
     ours = urlsplit(origin or "").netloc == connection.headers.get("host")

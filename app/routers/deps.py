@@ -24,6 +24,7 @@ from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
 from app.rules.sealing import NoKey, Sealer
+from app.services.audit import Audit
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.oauth import Grants
@@ -52,6 +53,7 @@ class State:
     access_tokens: auth.AccessTokens
     gate: Gate
     grants: Grants
+    audit: Audit
     provider: auth.Provider | None = None
     """Of single sign-on, where one is set."""
     sealer: Sealer = field(default_factory=Sealer)
@@ -85,6 +87,7 @@ async def presented(connection: HTTPConnection, state: State) -> str:
     else:
         cookies.require_own_page(connection)
         found = auth.session_hash(cookie)
+    await state.gate.throttle.token(found)
     connection.scope[_PRESENTED] = found
     return found
 
@@ -96,8 +99,24 @@ def presented_before(connection: HTTPConnection) -> str:
 
 async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
     asker = await auth.asker(state.database, await presented(connection, state))
-    state.last_used.note(asker["token_id"], asker["token_last_used_at"])
+    await noted(state, asker)
+    await _written_down(connection, state, asker)
     return asker
+
+
+async def _written_down(connection: HTTPConnection, state: State, asker: Row) -> None:
+    """Before anything is changed, or a stream is opened. A later refusal completes it."""
+    entry = connection.scope["cmp.audit"]
+    entry["actor_id"], entry["actor"] = uuid.UUID(str(asker["id"])), asker["username"]
+    entry["credential_id"], entry["credential"] = uuid.UUID(str(asker["token_id"])), asker["token_kind"]
+    if connection.scope["type"] == "websocket" or connection.scope["method"] not in cookies.SAFE_METHODS:
+        connection.scope["cmp.audit.begun"].append(await state.audit.begin(entry))
+
+
+async def noted(state: State, asker: Row, prefix: str = "") -> None:
+    """That this credential is used once more. Raises TooMany."""
+    state.last_used.note(asker[f"{prefix}token_id"], asker[f"{prefix}token_last_used_at"])
+    await state.gate.throttle.account(str(asker[f"{prefix}id"]))
 
 
 CurrentAsker = Annotated[Row, Depends(_asker)]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from app import auth
 from app.database import Database
 from app.routers.deps import State
+from app.services.audit import Audit
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
 from app.services.oauth import Grants
@@ -21,7 +22,7 @@ def of(settings: Settings) -> State:
     access_tokens = auth.AccessTokens(
         database, settings.issuer(), settings.access_token_seconds, settings.signing_key_days
     )
-    gate = Gate(database, auth.Passwords(), auth.Throttle())
+    gate = Gate(database, auth.Passwords(), _throttle(settings))
     return State(
         settings,
         database,
@@ -32,7 +33,17 @@ def of(settings: Settings) -> State:
         access_tokens,
         gate,
         Grants(gate, access_tokens, timedelta(days=settings.sign_in_days)),
+        Audit(database),
         _provider(settings),
+    )
+
+
+def _throttle(settings: Settings) -> auth.Throttle:
+    return auth.Throttle(
+        redis=settings.redis_url.get_secret_value() if settings.redis_url is not None else None,
+        per_address=settings.rate_address,
+        per_token=settings.rate_token,
+        per_account=settings.rate_account,
     )
 
 

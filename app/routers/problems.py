@@ -83,6 +83,11 @@ def problem_of(error: errors.CmpError) -> dict[str, Any]:
     return problem(status_of(error), error.code, error.message, **error.details)
 
 
+def answer_of(error: errors.CmpError, headers: dict[str, str] | None = None) -> Response:
+    again = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
+    return _answer(problem_of(error), {**(headers or {}), **again})
+
+
 async def _known(_request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.CmpError)
     if error.internal:
@@ -90,9 +95,7 @@ async def _known(_request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="cmp"'
-    if error.retryable:
-        headers["Retry-After"] = "2"
-    return _answer(problem_of(error), headers)
+    return answer_of(error, headers)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

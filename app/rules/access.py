@@ -32,6 +32,7 @@ class Permission(enum.StrEnum):
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
     PLATFORM_WRITE = "platform:write"
+    AUDIT_VERIFY = "audit:verify"
 
 
 # Which roles have it, which scopes of a token leave it, what it is to have it. docs/permissions.md shows this table.
@@ -65,7 +66,7 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
     Permission.SELF_READ: (
         "viewer user operator admin",
         "read operate write admin",
-        "see who one is, one's quota and tokens",
+        "see who one is, one's quota, tokens and audit trail",
     ),
     Permission.TOKENS_WRITE: (
         "viewer user operator admin",
@@ -81,6 +82,7 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
     Permission.EVERYONES: ("operator admin", "read operate write", "what one may with one's own, with everybody's too"),
     Permission.USERS_READ: ("operator admin", "read admin", "see users and their quotas"),
     Permission.USERS_WRITE: ("admin", "admin", "make, change and delete users, and how they come in"),
+    Permission.AUDIT_VERIFY: ("operator admin", "read admin", "see whether the audit trail still fits together"),
     Permission.PLATFORM_WRITE: ("admin", "admin", "replace the keys that sign access tokens"),
 }
 PERMISSIONS: dict[Role, frozenset[Permission]] = {

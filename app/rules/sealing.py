@@ -6,6 +6,7 @@ https://cryptography.io/en/latest/hazmat/primitives/aead/
 
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ class NoKey(Exception):
 class Sealer:
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._keys = {_id(key): AESGCM(key) for key in keys}
+        self._macs = {_id(key): hmac.digest(key, b"cmp audit", "sha256") for key in keys}
 
     @property
     def ready(self) -> bool:
@@ -51,6 +53,24 @@ class Sealer:
         except InvalidTag as error:
             raise NoKey("it was changed, or belongs to another row") from error
         return dict(json.loads(plain))
+
+    def chained(self, before: str, text: str) -> str:
+        """A seal over this and all that came before; without any key it shows damage, but no forgery."""
+        key_id = next(iter(self._macs), "")
+        return f"{key_id}.{self._mac(key_id, before, text)}"
+
+    def follows(self, before: str, text: str, chain: str) -> bool:
+        """Whether `chain` is that of this text after that. One of a key that is not known here proves nothing, nor
+        does one of no key after one that had a key.
+        """
+        key_id = chain.partition(".")[0]
+        if key_id not in (self._macs if before.partition(".")[0] else {"", *self._macs}):
+            return False
+        return hmac.compare_digest(chain, f"{key_id}.{self._mac(key_id, before, text)}")
+
+    def _mac(self, key_id: str, before: str, text: str) -> str:
+        message = f"{before}\n{text}".encode()
+        return hmac.new(self._macs.get(key_id, b""), message, hashlib.sha256).hexdigest()
 
 
 def keys_of(text: str) -> list[bytes]:

@@ -3,6 +3,7 @@
 Input is strict, and no answer repeats what was sent. Output names are the document's.
 """
 
+from app.schemas.audit import AuditRead, AuditVerified
 from app.schemas.catalogue import (
     FlavourChange,
     FlavourCreate,
@@ -45,6 +46,8 @@ __all__ = [
     "Accepted",
     "ApiTokenCreated",
     "ApiTokenRead",
+    "AuditRead",
+    "AuditVerified",
     "BulkDelete",
     "BulkItem",
     "BulkOperate",

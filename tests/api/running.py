@@ -169,7 +169,9 @@ def wish(name: str | None = None, **fields: Any) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def running_api(url: str, data_dir: Path, **settings: Any) -> AsyncIterator[Api]:
-    wanted = Settings(worker="separate", data_dir=data_dir, database_url=SecretStr(url), **settings)
+    """Tests ask more often than people may, unless their settings say otherwise."""
+    often = {"rate_address": 0, "rate_token": 0, "rate_account": 0, **settings}
+    wanted = Settings(worker="separate", data_dir=data_dir, database_url=SecretStr(url), **often)
     app = create_app(wanted)
     async with running(app):
         yield Api(app)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -56,12 +57,14 @@ class Platform:
     extra: dict[str, str] = field(default_factory=dict)
     root: Path = ROOT
     port: int = field(default_factory=free_port)
+    trusting: ssl.SSLContext | None = None
+    """Whom to believe, where it serves HTTPS."""
     api: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.trusting is None else 'https'}://127.0.0.1:{self.port}"
 
     @property
     def token(self) -> str:
@@ -79,7 +82,7 @@ class Platform:
             if self.api.poll() is not None:
                 raise RuntimeError(f"the API ended with {self.api.returncode}:\n{self.log('api')}")
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=2, verify=self.trusting or True).status_code == 200:
                     return
             time.sleep(0.05)
         raise RuntimeError(f"the API is not ready after {START} s:\n{self.log('api')}")
@@ -121,6 +124,7 @@ class Platform:
             "CMP_KUBERNETES": self.kubernetes,
             "CMP_WORKER": "separate" if self.separate_worker else "embedded",
             "CMP_LOG_LEVEL": "info",
+            **{f"CMP_RATE_{name}": "0" for name in ("ADDRESS", "TOKEN", "ACCOUNT")},
         }
         if self.database_url is not None:
             environment["CMP_DATABASE_URL"] = self.database_url

@@ -62,6 +62,7 @@ def fleet(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Any
             directory = tmp_path_factory.mktemp(f"api{number}")
             environment = {"CMP_PORT": str(port), "CMP_DATA_DIR": str(data), "CMP_DATABASE_URL": url}
             environment |= {"CMP_WORKER": "separate", "CMP_LOG_LEVEL": "warning"}
+            environment |= {f"CMP_RATE_{name}": "0" for name in ("ADDRESS", "TOKEN", "ACCOUNT")}
             command = ["env", *(f"{name}={value}" for name, value in environment.items()), sys.executable]
             started.append(spawn(f"api{number}", [*command, ROOT / "main.py"], directory))
         for process, port in zip(started, ports, strict=True):

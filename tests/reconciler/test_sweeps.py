@@ -82,7 +82,7 @@ async def test_history_is_pruned(world: World) -> None:
         await session.execute(
             sa.insert(Worker).values(id=uuid.uuid4(), host="dead", pid=1, started_at=old, seen_at=old)
         )
-    await sweeps.prune(world.database, history_days=30, idempotency_hours=24)
+    await sweeps.prune(world.database, history_days=30, audit_days=365, idempotency_hours=24)
     assert await world.events(cluster_id) == []
     assert await world.operations(cluster_id) == []
     async with world.database.reading() as session:

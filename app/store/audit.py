@@ -1,0 +1,107 @@
+"""The audit trail: entries, their order and their seals."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.database import Row, Session
+from app.models import AuditEntry, AuditOutcome, Platform
+from app.rules.access import Viewer
+from app.store.paging import Page, PageRequest, page_of
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """`everyones` is for those who may see it."""
+
+    everyones: bool = False
+    actor: str | None = None
+    method: str | None = None
+    outcome: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        await session.execute(sa.insert(AuditEntry), [dict(row) for row in rows])
+
+
+async def complete(session: Session, id: uuid.UUID, outcome: str, status: int | None, at: datetime) -> None:
+    """Once: what is complete stays as it is."""
+    await session.execute(
+        sa.update(AuditEntry)
+        .where(AuditEntry.id == id, AuditEntry.seq.is_(None))
+        .values(outcome=outcome, status=status, finished_at=at)
+    )
+
+
+async def abandon(session: Session, before: datetime, at: datetime) -> None:
+    """What a process began and did not live to complete: nobody knows how it ended."""
+    await session.execute(
+        sa.update(AuditEntry)
+        .where(AuditEntry.outcome == AuditOutcome.PENDING, AuditEntry.created_at < before)
+        .values(outcome=AuditOutcome.UNKNOWN, finished_at=at)
+    )
+
+
+async def unsealed(session: Session, limit: int) -> Sequence[AuditEntry]:
+    statement = sa.select(AuditEntry).where(AuditEntry.seq.is_(None), AuditEntry.outcome != AuditOutcome.PENDING)
+    return (await session.execute(statement.order_by(AuditEntry.id).limit(limit))).scalars().all()
+
+
+async def head(session: Session) -> tuple[int, str]:
+    """(seq, chain) of what was sealed last, also where it was pruned since."""
+    row = (await session.execute(sa.select(Platform.audit_seq, Platform.audit_chain))).one()
+    return int(row[0]), str(row[1])
+
+
+async def seal(session: Session, entry: AuditEntry, seq: int, chain: str) -> None:
+    entry.seq, entry.chain = seq, chain
+    await session.flush()
+
+
+async def set_head(session: Session, seq: int, chain: str) -> None:
+    await session.execute(sa.update(Platform).values(audit_seq=seq, audit_chain=chain))
+
+
+async def all_sealed(session: Session, after: int, limit: int) -> Sequence[AuditEntry]:
+    statement = sa.select(AuditEntry).where(AuditEntry.seq > after)
+    return (await session.execute(statement.order_by(AuditEntry.seq).limit(limit))).scalars().all()
+
+
+async def page_for(session: Session, viewer: Viewer, page: PageRequest, wanted: AuditFilter) -> Page[AuditEntry]:
+    statement = sa.select(AuditEntry)
+    if not wanted.everyones:
+        statement = statement.where(AuditEntry.actor_id == viewer.user_id)
+    for column, value in (
+        (AuditEntry.actor, wanted.actor),
+        (AuditEntry.method, wanted.method),
+        (AuditEntry.outcome, wanted.outcome),
+        (AuditEntry.request_id, wanted.request_id),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if wanted.since is not None:
+        statement = statement.where(AuditEntry.created_at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(AuditEntry.created_at < wanted.until)
+    return await page_of(session, statement, page, {"created_at": AuditEntry.id}, AuditEntry.id)
+
+
+async def prune(session: Session, before: datetime) -> int:
+    """Only what is sealed, from the oldest: what stays still fits together."""
+    last = await session.scalar(sa.select(sa.func.max(AuditEntry.seq)).where(AuditEntry.created_at < before))
+    if last is None:
+        return 0
+    gone = await session.execute(sa.delete(AuditEntry).where(AuditEntry.seq <= last))
+    return int(gone.rowcount)  # type: ignore[attr-defined]
+
+
+def as_row(entry: AuditEntry) -> Row:
+    return {column.key: getattr(entry, column.key) for column in AuditEntry.__table__.columns}
