@@ -29,7 +29,7 @@ def main() -> int:
         if arguments.word == "build":
             print(build.build())
             if arguments.more is not None:
-                for suite in (build.NODE, build.METRICS, build.POLICIES):
+                for suite in (build.NODE, build.METRICS, build.POLICIES, build.RUNC):
                     print(build.build(suite))
             if arguments.more == "kubevirt":
                 print(build.build(build.KUBEVIRT))

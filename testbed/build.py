@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import Unavailable, cache
+from testbed import Unavailable, cache, packages
 
 _SOURCES = Path(__file__).parent / "go"
 _TOOLCHAIN = "go1.26.8"
@@ -71,6 +71,7 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 _METRICS = "sigs.k8s.io/metrics-server"
 _PLUGINS = "github.com/containernetworking/plugins"
 _POLICIES = "github.com/cloudnativelabs/kube-router/v2"
+_RUNC = "github.com/opencontainers/runc"
 
 
 def _containerd(name: str) -> Binary:
@@ -128,6 +129,8 @@ POLICIES = Suite(
     "python -m testbed build node",
     (Binary("kube-router", "policies", _POLICIES, f"{_POLICIES}/cmd/kube-router"),),
 )
+# Newer than Debian's, which cannot give Pods users of their own.
+RUNC = Suite("runc", "python -m testbed build node", (Binary("runc", "runc", _RUNC, _RUNC),))
 KUBEVIRT = Suite(
     "KubeVirt",
     "python -m testbed build kubevirt",
@@ -227,6 +230,12 @@ def _compile(binary: Binary, target: Path, toolchain: Mapping[str, str]) -> None
         _run([*_c_compiler(), "-static", "-O2", "-s", "-o", str(target), str(text)], sources, toolchain)
         return
     argv = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", _ldflags(binary), "-o", str(target)]
+    if binary.pin == _RUNC:
+        _c_compiler()
+        root = packages.unpacked("libseccomp-dev")
+        found = ":".join(str(path) for path in root.glob("usr/lib/*/pkgconfig"))
+        toolchain = {**toolchain, "CGO_ENABLED": "1", "PKG_CONFIG_SYSROOT_DIR": str(root), "PKG_CONFIG_PATH": found}
+        argv += ["-tags", "seccomp,netgo,osusergo"]
     if binary.module == "virt":
         # Some of KubeVirt's commands speak to libvirt, which they look for when they start.
         _c_compiler()
@@ -249,6 +258,8 @@ def _ldflags(binary: Binary) -> str:
     """Stripped, and stamped with the version: an unstamped API server confuses its clients."""
     if binary.pin == _CONTAINERD:
         return f"-s -w -X {_CONTAINERD}/version.Version={binary.version}"
+    if binary.pin == _RUNC:
+        return "-s -w -extldflags -static"
     if binary.pin == _KUBEVIRT:
         return f"-s -w -X kubevirt.io/client-go/version.gitVersion={binary.version}"
     if binary.module != "kubernetes":

@@ -23,14 +23,16 @@ _TIMEOUT = 60.0
 _TOOLS = ("ip", "mount", "nsenter", "setpriv", "unshare")
 
 
-def start(control_plane: "ControlPlane", name: str = "node", beside: "Node | None" = None) -> "Node":
+def start(
+    control_plane: "ControlPlane", name: str = "node", beside: "Node | None" = None, runc: Path | None = None
+) -> "Node":
     """A node of that name which is Ready and takes Pods; stop it with `stop()` or use it as a context manager.
 
     The control plane was started with `real_node=True` and has no other, or only the one `beside`, to which a cable is
-    laid. Raises Unavailable, saying why, where none can run: not root, kernel features missing, binaries not built;
-    RuntimeError with a log's end when something fails.
+    laid. `runc` instead of Debian's runs the containers. Raises Unavailable, saying why, where no node can run: not
+    root, kernel features missing, binaries not built; RuntimeError with a log's end when something fails.
     """
-    node = Node(control_plane, name, available(), number=1 if beside is None else 2)
+    node = Node(control_plane, name, available(), number=1 if beside is None else 2, runc=runc)
     try:
         node._start(beside)
     except BaseException:
@@ -63,12 +65,15 @@ def available() -> Path:
 class Node:
     """Its namespaces, and in them containerd, kubelet, kube-proxy, a registry and the relay to the API server."""
 
-    def __init__(self, control_plane: "ControlPlane", name: str, binaries: Path, number: int = 1) -> None:
+    def __init__(
+        self, control_plane: "ControlPlane", name: str, binaries: Path, number: int = 1, runc: Path | None = None
+    ) -> None:
         self.name = name
         self.address, self.pods = f"10.89.0.{number}", f"10.{84 + number}.0.0/16"
         self._tunnel = control_plane.tunnel
         self.control_plane = control_plane
         self._binaries = binaries
+        self._runc = runc
         self._scratch = Scratch("node")
         self.directory = self._scratch.path
         self._processes: dict[str, Process] = {}
@@ -144,6 +149,8 @@ class Node:
             pods=self.pods,
         )
         self._isolate()
+        if self._runc:
+            self._allow_users()
         if beside is not None:
             # The API server reaches everything through the first node.
             self._tunnel = self.directory / "tunnel.sock"
@@ -154,6 +161,15 @@ class Node:
         if beside is None:
             self._publish_api_server()
         self._start_kubelet()
+
+    def _allow_users(self) -> None:
+        """For Pods with users of their own: kubelet's folder not on an overlay, whose owners cannot be mapped, and a
+        /proc that nothing covers, without which the kernel lets no other be mounted.
+        """
+        (self.directory / "kubelet").mkdir()
+        self.run("mkdir", "-p", "/var/lib/kubelet", "/run/proc")
+        self.run("mount", "--bind", self.directory / "kubelet", "/var/lib/kubelet")
+        self.run("mount", "-t", "proc", "proc", "/run/proc")
 
     def _lay_cable(self, other: "Node") -> None:
         """And the way to each other's Pods; it goes with either of the two."""
@@ -170,7 +186,7 @@ class Node:
         """runc and nft under their plain names, which is how containerd, kube-proxy and portmap call them."""
         folder = self.directory / "bin"
         folder.mkdir()
-        runc = packages.unpacked("runc") / "usr/sbin/runc"
+        runc = self._runc or packages.unpacked("runc") / "usr/sbin/runc"
         # It starts itself anew from /proc/self/exe, so no loader and no library path may stand before it.
         (folder / "runc").symlink_to(runc)
         nft = packages.command(packages.unpacked("nftables"), "usr/sbin/nft")
