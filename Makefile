@@ -50,6 +50,15 @@ test-failed: install ## what failed last time, once more, one at a time
 fuzz: install ## Schemathesis against the running API, and the isolation matrix with 50,000 probes and more
 	CMP_FUZZ=full $(UV) run --no-sync pytest -s -m fuzz
 
+.PHONY: sbom
+sbom: install ## dist/sbom.json: what a running CMP is made of, CycloneDX
+	mkdir -p dist
+	$(UV) export --quiet --frozen --no-dev --format cyclonedx1.5 --output-file dist/sbom.json
+
+.PHONY: audit
+audit: install ## known vulnerabilities of what uv.lock names; asks osv.dev
+	$(UV) audit --frozen --no-dev
+
 .PHONY: bench
 bench: install ## the hot paths against a bare reference, side by side
 	$(UV) run --no-sync python -m bench.api
