@@ -111,8 +111,9 @@ def redis(pytestconfig: pytest.Config) -> Iterator[Redis]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
+    """For one module: while it is open, no test of its thread can have an event loop of its own."""
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(browsers.running())

@@ -133,6 +133,8 @@ async def test_keys_go_when_the_last_token_they_signed_has_ended(api: Api) -> No
     assert old in await kids()
     long_ago = datetime.now(UTC) - timedelta(days=1)
     await api.database.run(lambda session: session.execute(sa.update(SigningKey).values(created_at=long_ago)))
+    older = sa.update(SigningKey).where(SigningKey.kid == old).values(created_at=long_ago - timedelta(days=1))
+    await api.database.run(lambda session: session.execute(older))
     await api.state.access_tokens.rotate()
     await api.state.access_tokens.rotate()
     assert old not in await kids()
