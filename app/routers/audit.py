@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from app import auth, schemas
 from app.models import AuditEntry, AuditOutcome
@@ -23,6 +23,15 @@ _PAGE = 500
 _LISTING = schemas.Listing[schemas.AuditRead]
 
 
+def _written(value: str) -> str:
+    if value.replace(".", "", 1).lstrip("+-").isdecimal():
+        raise ValueError("a time is written as RFC 3339 has it")
+    return value
+
+
+_Time = Annotated[AwareDatetime, BeforeValidator(_written)]
+
+
 class AuditQuery(PageQuery):
     sort: Literal["created_at", "-created_at"] = "-created_at"
     everyones: bool = Field(False, description="Everybody's: for administrators and operators.")
@@ -30,8 +39,8 @@ class AuditQuery(PageQuery):
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET", "WEBSOCKET"] | None = None
     outcome: AuditOutcome | None = None
     request_id: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")
-    since: AwareDatetime | None = Field(None, description="RFC 3339.")
-    until: AwareDatetime | None = Field(None, description="RFC 3339; what was then is no longer in it.")
+    since: _Time | None = Field(None, description="RFC 3339.")
+    until: _Time | None = Field(None, description="RFC 3339; what was then is no longer in it.")
 
 
 @router.get("/", dependencies=[needs(Permission.SELF_READ)], response_model=_LISTING, summary="Who tried what")

@@ -121,6 +121,7 @@ async def revoke(request: Request) -> Response:
 async def device_authorization(request: Request) -> Response:
     async def work(form: _Form) -> dict[str, Any]:
         state = state_of(request)
+        form.need("client_id")
         waiting = await state.grants.begin_device(form.scopes, form.client, _address(request))
         page = f"{state.settings.issuer()}/device"
         return {

@@ -187,10 +187,12 @@ async def test_a_pod_of_the_same_name_that_is_not_ours_is_not_entered(
     body = {"name": "taken", "instance_count": 1, **CONTAINER}
     made = (await ada.post("/clusters/", params={"wait": 60}, json=body)).json()
     async with httpx.AsyncClient(base_url=f"{kubernetes}/api/v1/namespaces/{made['namespace']}/pods/") as pods:
-        labels = (await pods.get("taken-instance-1")).json()["metadata"]["labels"] | {"cmp.io/instance": "another"}
+        ours = (await pods.get("taken-instance-1")).json()
+        labels = ours["metadata"]["labels"] | {"cmp.io/instance": "another"}
+        resources = ours["spec"]["containers"][0]["resources"]  # the namespace has a quota of just that
         foreign = {
             "metadata": {"name": "taken-instance-1", "labels": labels},
-            "spec": {"containers": [{"name": "main", "image": "nginx:latest"}]},
+            "spec": {"containers": [{"name": "main", "image": "nginx:latest", "resources": resources}]},
         }
         (await pods.delete("taken-instance-1", params={"gracePeriodSeconds": 0})).raise_for_status()
         answer = await pods.post("", json=foreign)
