@@ -184,12 +184,13 @@ async def test_a_pod_of_the_same_name_that_is_not_ours_is_not_entered(
     streams: Streams, ada: httpx.AsyncClient, kubernetes: str
 ) -> None:
     """CMP still believes that its own Pod is there: what is really there decides."""
-    body = {"name": "taken", "instance_count": 1, **CONTAINER}
+    body = {"name": "taken", "instance_count": 2, **CONTAINER}
     made = (await ada.post("/clusters/", params={"wait": 60}, json=body)).json()
+    await _operate(ada, "taken-instance-2", "stop")  # the quota of the namespace then has room for one
     async with httpx.AsyncClient(base_url=f"{kubernetes}/api/v1/namespaces/{made['namespace']}/pods/") as pods:
         ours = (await pods.get("taken-instance-1")).json()
         labels = ours["metadata"]["labels"] | {"cmp.io/instance": "another"}
-        resources = ours["spec"]["containers"][0]["resources"]  # the namespace has a quota of just that
+        resources = ours["spec"]["containers"][0]["resources"]
         foreign = {
             "metadata": {"name": "taken-instance-1", "labels": labels},
             "spec": {"containers": [{"name": "main", "image": "nginx:latest", "resources": resources}]},
