@@ -11,7 +11,6 @@ from zxcvbn import zxcvbn
 
 from app.errors import Invalid, Unavailable
 
-SHORTEST, LONGEST = 12, 128
 _THREADS = 2
 _WAITING = 32
 _STRONG = 3  # of 4: safely unguessable for an offline attacker who is slowed down, says zxcvbn
@@ -29,7 +28,7 @@ class Passwords:
         self._nobodys = self._hasher.hash("nobody has this password")
 
     async def hash(self, password: str, username: str) -> str:
-        """Raises Invalid, saying what would be better; Unavailable when too many wait."""
+        """Raises Invalid, saying what would be better; Unavailable when too many wait. Its length is the schema's."""
         weakness = await self._run(lambda: _weakness(password, username))
         if weakness:
             raise Invalid(weakness)
@@ -63,8 +62,6 @@ class Passwords:
 
 
 def _weakness(password: str, username: str) -> str | None:
-    if not SHORTEST <= len(password) <= LONGEST:
-        return f"A password has {SHORTEST} to {LONGEST} characters."
     judged = zxcvbn(password[:_JUDGED], user_inputs=[username, "cmp"])
     if judged["score"] >= _STRONG:
         return None

@@ -19,7 +19,7 @@ _WORDS = {
     "412": "It has changed since it was read.",
     "413": "The body is too large.",
     "422": "The request is not valid.",
-    "429": "As many at a time as there may be.",
+    "429": "As many, or as often, as there may be.",
     "503": "A part that CMP stands on does not answer; try again.",
 }
 # Looked up in Kubernetes at that moment.
@@ -75,7 +75,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         responses |= {code: {"description": words} for code, words in _OAUTH_WORDS.items()}
         return
     operation["security"] = [{"token": []}]
-    codes = {"401", "403", "422", "503"}
+    codes = {"401", "403", "422", "429", "503"}
     if "{" in path or method == "get":
         codes.add("404")
     if method == "post":
@@ -83,7 +83,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if method in ("post", "put", "patch", "delete"):
         codes |= {"400", "404", "409", "412", "413"}
     if path.endswith(_LIVE):
-        codes |= {"409", "429"}
+        codes.add("409")
     elif method == "get":
         responses.setdefault("304", {"description": "You have the present representation."})
     for code in sorted(codes):

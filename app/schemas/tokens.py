@@ -48,7 +48,7 @@ class ApiTokenCreated(ApiTokenRead):
 class PasswordChange(In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"password": "four words nobody guesses"}]})
 
-    password: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="12 to 128 characters.")
+    password: Annotated[str, Field(min_length=12, max_length=128)] = Field(description="Not easily guessed.")
     current_password: Annotated[str, Field(max_length=1024)] | None = Field(
         None, description="Needed to change one's own where there is one."
     )
