@@ -224,6 +224,12 @@ def violates(error: BaseException, constraint: str) -> bool:
     return columns is not None and text.endswith(f"UNIQUE constraint failed: {columns}")
 
 
+async def affected(session: Session, statement: sa.Update | sa.Delete) -> int:
+    """How many rows it changed or removed. What the session has in memory stays as it was."""
+    result = await session.execute(statement.execution_options(synchronize_session=False))
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
 class utc_now(FunctionElement[Any]):
     """The database's own clock, in UTC, plus some seconds: leases are never measured by a worker's clock."""
 

@@ -38,10 +38,6 @@ class Passwords:
         """As slow for somebody who has none, or is not there, as for somebody who has."""
         return await self._run(lambda: self._fits(password, kept or self._nobodys)) and kept is not None
 
-    def outdated(self, kept: str) -> bool:
-        """Hashed with parameters of another time."""
-        return self._hasher.check_needs_rehash(kept)
-
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 

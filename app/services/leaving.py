@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from functools import partial
 
 from app import auth
 from app.database import Database, Session, TryAgain
@@ -31,7 +32,7 @@ async def stop_all(database: Database, viewer: Viewer, user_id: uuid.UUID, reque
         ids = await instance_store.all_ids_of_owner(session, user_id)
     touched: set[uuid.UUID] = set()
     for some in (ids[start : start + _AT_A_TIME] for start in range(0, len(ids), _AT_A_TIME)):
-        touched |= await database.run(lambda session, some=some: _stop(session, viewer, some, request_id))  # type: ignore[misc]
+        touched |= await database.run(partial(_stop, viewer=viewer, ids=some, request_id=request_id))
     return sorted(touched)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Row, Session
+from app.database import Row, Session, affected
 from app.models import AuditEntry, AuditOutcome, Platform
 from app.rules.access import Viewer
 from app.store.paging import Page, PageRequest, page_of
@@ -99,8 +99,7 @@ async def prune(session: Session, before: datetime) -> int:
     last = await session.scalar(sa.select(sa.func.max(AuditEntry.seq)).where(AuditEntry.created_at < before))
     if last is None:
         return 0
-    gone = await session.execute(sa.delete(AuditEntry).where(AuditEntry.seq <= last))
-    return int(gone.rowcount)  # type: ignore[attr-defined]
+    return await affected(session, sa.delete(AuditEntry).where(AuditEntry.seq <= last))
 
 
 def as_row(entry: AuditEntry) -> Row:

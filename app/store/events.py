@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Row, Session
+from app.database import Row, Session, affected
 from app.models import Cluster, Event, Instance
 from app.rules.access import Viewer
 from app.store import sharing
@@ -115,5 +115,4 @@ async def since(session: Session, owner_id: uuid.UUID | None, after: int, limit:
 
 
 async def prune(session: Session, older_than: datetime) -> int:
-    result = await session.execute(sa.delete(Event).where(Event.created_at < older_than))
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    return await affected(session, sa.delete(Event).where(Event.created_at < older_than))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.database import Session, violates
+from app.database import Session, affected, violates
 from app.models import IdempotencyKey
 
 
@@ -51,5 +51,4 @@ async def answer(session: Session, user_id: uuid.UUID, key: str, status_code: in
 
 
 async def prune(session: Session, older_than: datetime) -> int:
-    result = await session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < older_than))
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    return await affected(session, sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < older_than))

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.database import Session, utc_now, violates
+from app.database import Session, affected, utc_now, violates
 from app.models import Cluster, Event, Instance, Operation, OperationKind, OperationStatus
 
 ORPHAN_FOUND = "orphan.found"
@@ -104,13 +104,13 @@ async def release(
 
 async def poke(session: Session, cluster_id: uuid.UUID) -> bool:
     """Make it due now: the durable hint, whoever holds it. False when there is no such cluster."""
-    return await _execute(session, sa.update(Cluster).where(Cluster.id == cluster_id).values(due_at=_sooner(0))) == 1
+    return await affected(session, sa.update(Cluster).where(Cluster.id == cluster_id).values(due_at=_sooner(0))) == 1
 
 
 async def forget_all(session: Session) -> int:
     """Drop every lease: only for a database that belongs to this one process, at its start."""
     statement = sa.update(Cluster).where(Cluster.lease_token.is_not(None))
-    return await _execute(session, statement.values(lease_token=None, lease_until=None, due_at=_sooner(0)))
+    return await affected(session, statement.values(lease_token=None, lease_until=None, due_at=_sooner(0)))
 
 
 async def abandoned(session: Session) -> list[uuid.UUID]:
@@ -120,7 +120,7 @@ async def abandoned(session: Session) -> list[uuid.UUID]:
 
 
 async def write_cluster(session: Session, cluster_id: uuid.UUID, values: Mapping[str, Any], now: datetime) -> None:
-    await _execute(
+    await affected(
         session,
         sa.update(Cluster)
         .where(Cluster.id == cluster_id)
@@ -160,12 +160,12 @@ async def rename_namespace(session: Session, cluster_id: uuid.UUID, namespace: s
 
 
 async def delete_cluster(session: Session, cluster_id: uuid.UUID) -> None:
-    await _execute(session, sa.delete(Instance).where(Instance.cluster_id == cluster_id))
-    await _execute(session, sa.delete(Cluster).where(Cluster.id == cluster_id))
+    await affected(session, sa.delete(Instance).where(Instance.cluster_id == cluster_id))
+    await affected(session, sa.delete(Cluster).where(Cluster.id == cluster_id))
 
 
 async def delete_instances(session: Session, instance_ids: Sequence[uuid.UUID]) -> None:
-    await _execute(session, sa.delete(Instance).where(Instance.id.in_(instance_ids)))
+    await affected(session, sa.delete(Instance).where(Instance.id.in_(instance_ids)))
 
 
 async def namespaces_of(session: Session, cluster_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
@@ -227,7 +227,7 @@ async def _take(
     if not rows:
         return []
     taken = {"lease_token": token, "lease_until": utc_now(lease_seconds), "due_at": utc_now(sweep_seconds)}
-    await _execute(session, sa.update(Cluster).where(Cluster.id.in_([row.id for row in rows])).values(taken))
+    await affected(session, sa.update(Cluster).where(Cluster.id.in_([row.id for row in rows])).values(taken))
     return [Claimed(row.id, row.owner_id, token, row.attempts, (row.now - row.due_at).total_seconds()) for row in rows]
 
 
@@ -241,9 +241,4 @@ def _sooner(seconds: float) -> sa.ColumnElement[datetime]:
 
 async def _update_mine(session: Session, cluster_id: uuid.UUID, token: uuid.UUID, values: Mapping[str, Any]) -> bool:
     statement = sa.update(Cluster).where(Cluster.id == cluster_id, Cluster.lease_token == token)
-    return await _execute(session, statement.values(dict(values))) == 1
-
-
-async def _execute(session: Session, statement: sa.Update | sa.Delete) -> int:
-    result = await session.execute(statement.execution_options(synchronize_session=False))
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    return await affected(session, statement.values(dict(values))) == 1

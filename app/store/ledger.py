@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Session
+from app.database import Session, affected
 from app.models import LedgerEntry, User
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
 
@@ -27,7 +27,7 @@ async def claim(session: Session, account_id: uuid.UUID, amounts: Amounts) -> bo
     """
     asked = {d: n for d, n in amounts.as_dict().items() if n}
     statement = claiming(account_id, asked).execution_options(synchronize_session=False)
-    return _count(await session.execute(statement)) == 1
+    return await affected(session, statement) == 1
 
 
 def claiming(account_id: Any, asked: Mapping[str, Any]) -> sa.Update:
@@ -223,7 +223,3 @@ async def _lower(session: Session, account_id: uuid.UUID, freed: Amounts) -> Non
 
 def _chunks(ids: list[uuid.UUID], size: int = 500) -> list[list[uuid.UUID]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
-
-
-def _count(result: Any) -> int:
-    return int(result.rowcount)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from app.database import Session
+from app.database import Session, affected
 from app.models import Cluster, Instance, Operation, OperationKind, OperationStatus
 from app.rules.access import Permission, Viewer
 from app.store import sharing
@@ -143,17 +143,10 @@ async def finish(
 
 
 async def prune(session: Session, older_than: datetime) -> int:
-    result = await session.execute(
-        sa.delete(Operation).where(Operation.finished_at.is_not(None), Operation.finished_at < older_than)
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    old = sa.delete(Operation).where(Operation.finished_at.is_not(None), Operation.finished_at < older_than)
+    return await affected(session, old)
 
 
 async def _change(session: Session, operation_id: uuid.UUID, values: dict[str, object]) -> bool:
-    result = await session.execute(
-        sa.update(Operation)
-        .where(Operation.id == operation_id, Operation.status.in_(OPEN))
-        .values(values | {"updated_at": datetime.now(UTC)})
-        .execution_options(synchronize_session=False)
-    )
-    return int(result.rowcount) == 1  # type: ignore[attr-defined]
+    open_ = sa.update(Operation).where(Operation.id == operation_id, Operation.status.in_(OPEN))
+    return await affected(session, open_.values(values | {"updated_at": datetime.now(UTC)})) == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Session
+from app.database import Session, affected
 from app.models import Cluster, SigningKey
 
 # (rows, column, what names the row it is bound to)
@@ -28,5 +28,6 @@ async def all_sealed_otherwise(session: Session, key_id: str, limit: int) -> Seq
 async def replace(session: Session, which: int, row_id: Any, before: str, after: str) -> bool:
     """Unless somebody changed it meanwhile: theirs is sealed with the new key already."""
     id, column, _ = _WHERE[which]
-    changed = await session.execute(sa.update(id.class_).where(id == row_id, column == before).values({column: after}))
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return (
+        await affected(session, sa.update(id.class_).where(id == row_id, column == before).values({column: after})) == 1
+    )

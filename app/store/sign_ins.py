@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.database import Session, violates
+from app.database import Session, affected, violates
 from app.models import DeviceCode, ProviderIdentity, RefreshToken, User
 
 
@@ -26,7 +26,7 @@ async def use_refresh(session: Session, token_hash: str, now: datetime) -> bool:
         .where(RefreshToken.token_hash == token_hash, RefreshToken.used_at.is_(None))
         .values(used_at=now)
     )
-    return bool((await session.execute(used)).rowcount)  # type: ignore[attr-defined]
+    return await affected(session, used) == 1
 
 
 async def owner_of_refresh(session: Session, token_hash: str) -> uuid.UUID | None:
@@ -63,7 +63,7 @@ async def identities_of(session: Session, user_id: uuid.UUID) -> list[ProviderId
 
 async def remove_identity(session: Session, user_id: uuid.UUID, id: uuid.UUID) -> bool:
     gone = sa.delete(ProviderIdentity).where(ProviderIdentity.user_id == user_id, ProviderIdentity.id == id)
-    return bool((await session.execute(gone)).rowcount)  # type: ignore[attr-defined]
+    return await affected(session, gone) == 1
 
 
 async def add_device(session: Session, device: DeviceCode) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from app.database import Session
+from app.database import Session, affected
 from app.models import Worker
 
 
@@ -26,8 +26,7 @@ async def beat(
         "seen_at": now,
     }
     statement = sa.update(Worker).where(Worker.id == worker_id).values(seen)
-    result = await session.execute(statement.execution_options(synchronize_session=False))
-    if int(result.rowcount) == 0:  # type: ignore[attr-defined]
+    if await affected(session, statement) == 0:
         row = {"id": worker_id, "host": host[:255], "pid": pid, "started_at": now} | seen
         await session.execute(sa.insert(Worker), [row])
 
@@ -42,5 +41,4 @@ async def all_seen_since(session: Session, moment: datetime) -> list[Worker]:
 
 
 async def prune(session: Session, older_than: datetime) -> int:
-    result = await session.execute(sa.delete(Worker).where(Worker.seen_at < older_than))
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    return await affected(session, sa.delete(Worker).where(Worker.seen_at < older_than))
