@@ -58,8 +58,8 @@ async def list_clusters(request: Request) -> Response:
     answer = await store.page_by_token(state.database, token_hash, page, wanted)
     if answer.viewer is None:
         raise auth.not_known()
+    await noted(request, state, answer.viewer, "viewer_")
     auth.require(auth.viewer_of(answer.viewer, "viewer_"), Permission.CLUSTERS_READ)
-    await noted(state, answer.viewer, "viewer_")
     items = [views.cluster_summary(row, row["owner"], _access(row)) for row in answer.page.items]
     following = next_cursor(state, scope, query.sort, answer.page.last)
     return tagged(request, {"items": items, "next_cursor": following})

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.errors import Forbidden
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SESSION = "cmp-session"
 
 
@@ -52,7 +52,7 @@ def name_of(connection: HTTPConnection, name: str) -> str:
 
 def require_own_page(connection: HTTPConnection) -> None:
     """Raises Forbidden where another site's page may be behind it, or nobody says which."""
-    if connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS:
+    if not changes_something(connection):
         return
     origin, site = connection.headers.get("origin"), connection.headers.get("sec-fetch-site")
     ours = urlsplit(origin or "").netloc == connection.headers.get("host")
@@ -62,6 +62,11 @@ def require_own_page(connection: HTTPConnection) -> None:
     if site is None and ours:
         return
     raise Forbidden("With a browser's session, only CMP's own pages may do this. Programs send a bearer token.")
+
+
+def changes_something(connection: HTTPConnection) -> bool:
+    """Or opens a WebSocket, through which something may be changed."""
+    return connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE
 
 
 def _encrypted(connection: HTTPConnection) -> bool:

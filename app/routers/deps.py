@@ -99,24 +99,25 @@ def presented_before(connection: HTTPConnection) -> str:
 
 async def _asker(connection: HTTPConnection, state: CurrentState) -> Row:
     asker = await auth.asker(state.database, await presented(connection, state))
-    await noted(state, asker)
-    await _written_down(connection, state, asker)
+    await noted(connection, state, asker)
     return asker
 
 
-async def _written_down(connection: HTTPConnection, state: State, asker: Row) -> None:
-    """Before anything is changed, or a stream is opened. A later refusal completes it."""
+async def noted(connection: HTTPConnection, state: State, asker: Row, prefix: str = "") -> None:
+    """Who asks, and by what: in the audit trail before anything is changed or a stream opened. Raises TooMany."""
+    id, token_id = (uuid.UUID(str(asker[f"{prefix}{name}"])) for name in ("id", "token_id"))
     entry = connection.scope["cmp.audit"]
-    entry["actor_id"], entry["actor"] = uuid.UUID(str(asker["id"])), asker["username"]
-    entry["credential_id"], entry["credential"] = uuid.UUID(str(asker["token_id"])), asker["token_kind"]
-    if connection.scope["type"] == "websocket" or connection.scope["method"] not in cookies.SAFE_METHODS:
+    entry["actor_id"], entry["actor"] = id, asker[f"{prefix}username"]
+    entry["credential_id"], entry["credential"] = token_id, asker[f"{prefix}token_kind"]
+    state.last_used.note(token_id, asker[f"{prefix}token_last_used_at"])
+    await state.gate.throttle.account(str(id))
+    if cookies.changes_something(connection):
         connection.scope["cmp.audit.begun"].append(await state.audit.begin(entry))
 
 
-async def noted(state: State, asker: Row, prefix: str = "") -> None:
-    """That this credential is used once more. Raises TooMany."""
-    state.last_used.note(asker[f"{prefix}token_id"], asker[f"{prefix}token_last_used_at"])
-    await state.gate.throttle.account(str(asker[f"{prefix}id"]))
+def address_of(connection: HTTPConnection) -> str:
+    """Where it is from: see CMP_TRUSTED_PROXIES."""
+    return connection.client.host if connection.client is not None else ""
 
 
 CurrentAsker = Annotated[Row, Depends(_asker)]
@@ -279,7 +280,7 @@ async def write(
     for cluster_id in outcome.nudge:
         state.nudge(cluster_id)
     state.broadcaster.wake()
-    return Written(Json(outcome.body, status, headers=outcome.headers), outcome)
+    return Written(_response(outcome.body, status, outcome.headers), outcome)
 
 
 def _key(request: Request, part: int) -> str | None:
@@ -304,4 +305,8 @@ async def _earlier(state: State, viewer: Viewer, key: str | None, fingerprint: s
         return None
     if found.fingerprint != fingerprint:
         raise KeyReused("This Idempotency-Key came with a different request before. Use a new key for a new request.")
-    return Written(Json(found.body, found.status_code, headers={"Idempotency-Replayed": "true"}), None)
+    return Written(_response(found.body, found.status_code, {"Idempotency-Replayed": "true"}), None)
+
+
+def _response(body: Any, status: int, headers: Mapping[str, str]) -> Response:
+    return Json(body, status, headers=headers) if status != 204 else Response(status_code=204, headers=headers)

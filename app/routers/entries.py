@@ -104,5 +104,4 @@ async def deleted(
         await catalogue.delete(session, viewer, found, request_id())
         return Outcome(None)
 
-    await write(request, state, viewer, work, status=204)
-    return Response(status_code=204)
+    return await write(request, state, viewer, work, status=204)

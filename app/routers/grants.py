@@ -76,5 +76,4 @@ async def delete(request: Request, state: CurrentState, viewer: CurrentViewer, c
         await grants.remove(session, viewer, key_of(cluster), key_of(user), request_id())
         return Outcome(None)
 
-    await write(request, state, viewer, work, status=204)
-    return Response(status_code=204)
+    return (await write(request, state, viewer, work, status=204)).response

@@ -9,7 +9,7 @@ from app import schemas
 from app.database import Session
 from app.models import ProviderIdentity
 from app.routers.access import needs
-from app.routers.deps import CurrentState, CurrentViewer, Outcome, State, key_of, request_id, write
+from app.routers.deps import CurrentState, CurrentViewer, Outcome, State, address_of, key_of, request_id, write
 from app.routers.wire import StrictRoute, tagged
 from app.rules.access import Permission, Viewer
 from app.services import sign_ins, users
@@ -62,8 +62,7 @@ async def remove(request: Request, state: CurrentState, viewer: CurrentViewer, u
         await sign_ins.remove_password(session, viewer.username, found, request_id())
         return Outcome(None)
 
-    await write(request, state, viewer, work, status=204)
-    return Response(status_code=204)
+    return (await write(request, state, viewer, work, status=204)).response
 
 
 @router.get(
@@ -113,14 +112,13 @@ async def unlink(
         await sign_ins.unlink(session, viewer.username, found, identity, request_id())
         return Outcome(None)
 
-    await write(request, state, viewer, work, status=204)
-    return Response(status_code=204)
+    return (await write(request, state, viewer, work, status=204)).response
 
 
 async def _set(
     request: Request, state: State, viewer: Viewer, user_id: uuid.UUID, body: schemas.PasswordChange
 ) -> Response:
-    address = request.client.host if request.client is not None else ""
+    address = address_of(request)
     await state.gate.set_password(viewer, user_id, body.password, body.current_password, address, request_id())
     return Response(status_code=204)
 

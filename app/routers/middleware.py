@@ -15,13 +15,14 @@ from urllib.parse import quote
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import telemetry
 from app.auth import Throttle
 from app.errors import TooMany
 from app.routers import problems
-from app.routers.cookies import SAFE_METHODS
+from app.routers.cookies import changes_something
 from app.services.audit import Audit
 
 log = structlog.get_logger("cmp.access")
@@ -138,8 +139,7 @@ class Door:
         """What was begun is complete; what was refused, or changes something without anybody known, is noted."""
         for id in scope["cmp.audit.begun"]:
             self._audit.complete(id, status)
-        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if not scope["cmp.audit.begun"] and (changes or status in (401, 403)):
+        if not scope["cmp.audit.begun"] and (changes_something(HTTPConnection(scope)) or status in (401, 403)):
             self._audit.note(scope["cmp.audit"], status)
 
 

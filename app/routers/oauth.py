@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.errors import CmpError
 from app.routers.access import PUBLIC
-from app.routers.deps import State, request_id, state_of
+from app.routers.deps import State, address_of, request_id, state_of
 from app.routers.problems import status_of
 from app.routers.wire import BareRoute, Json
 from app.rules.access import Scope
@@ -66,13 +66,13 @@ _Grant = Callable[[State, Request, _Form], Awaitable[Granted]]
 
 async def _password(state: State, request: Request, form: _Form) -> Granted:
     return await state.grants.by_password(
-        form.need("username"), form.need("password"), form.scopes, form.client, _address(request), request_id()
+        form.need("username"), form.need("password"), form.scopes, form.client, address_of(request), request_id()
     )
 
 
 async def _client(state: State, request: Request, form: _Form) -> Granted:
     return await state.grants.by_client(
-        form.need("client_id"), form.need("client_secret"), form.scopes, _address(request)
+        form.need("client_id"), form.need("client_secret"), form.scopes, address_of(request)
     )
 
 
@@ -122,7 +122,7 @@ async def device_authorization(request: Request) -> Response:
     async def work(form: _Form) -> dict[str, Any]:
         state = state_of(request)
         form.need("client_id")
-        waiting = await state.grants.begin_device(form.scopes, form.client, _address(request))
+        waiting = await state.grants.begin_device(form.scopes, form.client, address_of(request))
         page = f"{state.settings.issuer()}/device"
         return {
             "device_code": waiting.device_code,
@@ -218,7 +218,3 @@ def _basic(given: str) -> tuple[str, str]:
     if not colon:
         raise Refused("invalid_client", "The Authorization header cannot be read.")
     return unquote_plus(id), unquote_plus(secret)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""

@@ -14,7 +14,7 @@ from app.errors import CmpError, Forbidden, NotFound, TooMany, Unauthenticated, 
 from app.models import User
 from app.routers import cookies, pages
 from app.routers.access import PUBLIC
-from app.routers.deps import State, presented, request_id, state_of
+from app.routers.deps import State, address_of, presented, request_id, state_of
 from app.routers.problems import status_of
 from app.routers.users import default_quota
 from app.rules.access import Viewer
@@ -45,7 +45,7 @@ async def login(request: Request) -> Response:
     cookies.require_own_page(request)
     next = _ours(form.get("next", ""))
     try:
-        user = await state.gate.by_password(form.get("username", ""), form.get("password", ""), _address(request))
+        user = await state.gate.by_password(form.get("username", ""), form.get("password", ""), address_of(request))
         return await _entered(request, state, user, "password", next)
     except (Unauthenticated, TooMany) as error:
         return pages.sign_in(next, _provider_name(state), error.message, status_of(error))
@@ -130,12 +130,12 @@ async def answer_device(request: Request) -> Response:
         raise auth.not_known()
     allow = form.get("answer") == "allow"
     try:
-        await state.gate.throttle.before(_address(request), "device")
+        await state.gate.throttle.before(address_of(request), "device")
         await state.database.run(
             lambda session: oauth.answer_device(session, viewer, form.get("user_code", ""), allow=allow)
         )
     except NotFound as error:
-        await state.gate.throttle.failed(_address(request), "device")
+        await state.gate.throttle.failed(address_of(request), "device")
         return pages.device_code(error.message, 404)
     if not allow:
         return pages.said("Refused", "The program was not let in.")
@@ -197,7 +197,3 @@ def _callback(state: State) -> str:
 
 def _ours(next: str) -> str:
     return next if _PATH.fullmatch(next) else "/login"
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""

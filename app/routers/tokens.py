@@ -143,8 +143,7 @@ async def _revoked(request: Request, state: State, viewer: Viewer, user: uuid.UU
         await tokens.revoke(session, viewer, found.id, id, request_id())
         return Outcome(None)
 
-    await write(request, state, viewer, work, status=204)
-    return Response(status_code=204)
+    return (await write(request, state, viewer, work, status=204)).response
 
 
 def _secret(token: ApiToken, secret: str | None) -> dict[str, Any]:

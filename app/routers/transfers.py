@@ -128,5 +128,4 @@ async def delete(request: Request, state: CurrentState, viewer: CurrentViewer, t
         await transfers.withdraw(session, viewer, transfer, request_id())
         return Outcome(None)
 
-    await write(request, state, viewer, work, status=204)
-    return Response(status_code=204)
+    return (await write(request, state, viewer, work, status=204)).response

@@ -219,8 +219,7 @@ async def delete(
         await _delete(session, viewer, user, if_match)
         return Outcome(None, nudge=moved)
 
-    await write(request, state, viewer, work, status=204)
-    return Response(status_code=204)
+    return (await write(request, state, viewer, work, status=204)).response
 
 
 @router.post(

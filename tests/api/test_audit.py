@@ -61,13 +61,16 @@ async def test_refusals_are_there_with_and_without_a_name(api: Api) -> None:
     assert (await stranger.delete(f"/clusters/{cluster['id']}")).status_code == 404
     assert (await stranger.post("/users/", json={"username": "x"})).status_code == 403
     assert (await stranger.get("/users/")).status_code == 403
+    narrow = (await stranger.post("/tokens/", json={"name": "narrow", "scopes": ["admin"]})).json()["token"]
+    assert (await api.caller(narrow).get("/clusters/")).status_code == 403
     mark = {"X-Request-ID": f"n-{user.id}"}
     assert (await api.nobody.get("/clusters/", headers=mark)).status_code == 401
     dialog = await handshake(api.app, f"/api/v1/instances/{uuid.uuid4()}/console", {"X-Request-ID": f"w-{user.id}"})
     assert dialog.refusal is not None
     await api.state.audit.write()
     seen = [(one["method"], one["status"], one["outcome"]) for one in await trail(stranger, sort="created_at")]
-    assert seen == [("DELETE", 404, "refused"), ("POST", 403, "refused"), ("GET", 403, "refused")]
+    refused = [("DELETE", 404, "refused"), ("POST", 403, "refused"), ("GET", 403, "refused")]
+    assert seen == [*refused, ("POST", 201, "done"), ("GET", 403, "refused")]
     for request_id, method in ((f"n-{user.id}", "GET"), (f"w-{user.id}", "WEBSOCKET")):
         [nobodys] = await trail(api.admin, everyones=True, request_id=request_id)
         assert (nobodys["actor"], nobodys["method"], nobodys["status"]) == (None, method, 401)
