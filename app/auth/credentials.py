@@ -13,7 +13,7 @@ from app.auth.keys import AccessTokens
 from app.database import Database, Row
 from app.errors import Forbidden, Unauthenticated
 from app.models import CredentialKind, Role
-from app.rules.access import PERMISSIONS, Permission, Scope, Viewer
+from app.rules.access import PERMISSIONS, Permission, Viewer, read_scopes
 from app.store import users
 
 TOKEN_PREFIX = "cmp_pat_"  # noqa: S105
@@ -94,13 +94,12 @@ async def authenticate(database: Database, token_hash: str) -> Viewer:
 
 
 def viewer_of(row: Row, prefix: str = "") -> Viewer:
-    scopes = row[f"{prefix}token_scopes"]
     personal = row[f"{prefix}token_kind"] in _PERSONAL
     return Viewer(
         uuid.UUID(str(row[f"{prefix}id"])),
         row[f"{prefix}username"],
         Role(row[f"{prefix}role"]),
-        None if scopes is None else frozenset(Scope(scope) for scope in scopes.split()),
+        read_scopes(row[f"{prefix}token_scopes"]),
         None if personal else row[f"{prefix}token_expires_at"],
         uuid.UUID(str(row[f"{prefix}token_id"])),
     )

@@ -14,8 +14,8 @@ from app.routers.access import PUBLIC
 from app.routers.deps import State, address_of, request_id, state_of
 from app.routers.problems import status_of
 from app.routers.wire import BareRoute, Json
-from app.rules.access import Scope
-from app.services.oauth import DEVICE_SECONDS, INTERVAL, Granted, Refused, Scopes
+from app.rules.access import Scope, Scopes, read_scopes
+from app.services.oauth import DEVICE_SECONDS, INTERVAL, Granted, Refused
 
 router = APIRouter(tags=["oauth"], route_class=BareRoute)
 
@@ -53,12 +53,10 @@ class _Form(dict[str, str]):
 
     @property
     def scopes(self) -> Scopes:
-        words = self.get("scope", "").split()
-        if not words:
-            return None
-        if any(word not in list(Scope) for word in words):
-            raise Refused("invalid_scope", f"The scopes there are: {' '.join(Scope)}.")
-        return frozenset(Scope(word) for word in words)
+        try:
+            return read_scopes(self.get("scope", "").strip() or None)
+        except ValueError as error:
+            raise Refused("invalid_scope", f"The scopes there are: {' '.join(Scope)}.") from error
 
 
 _Grant = Callable[[State, Request, _Form], Awaitable[Granted]]

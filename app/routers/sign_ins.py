@@ -1,6 +1,7 @@
 """A person in a browser: /login, /logout, /sso and /device. Each ends in a session's cookie, or in the end of one."""
 
 import re
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from urllib.parse import parse_qsl, quote
 
@@ -113,12 +114,12 @@ async def device_page(request: Request, user_code: str = "") -> Response:
         return RedirectResponse(f"/login?next={quote(f'/device?user_code={quote(user_code)}')}", 303)
     if not user_code:
         return pages.device_code()
-    try:
-        async with state.database.transaction() as session:
-            found = await oauth.find_device(session, user_code)
-            return pages.device(viewer.username, user_code, found.client, found.address, found.scopes)
-    except NotFound as error:
-        return pages.device_code(error.message, 404)
+
+    async def shown(session: Session) -> Response:
+        found = await oauth.find_device(session, user_code)
+        return pages.device(viewer.username, user_code, found.client, found.address, found.scopes)
+
+    return await _with_code(request, state, shown)
 
 
 @router.post("/device", dependencies=[PUBLIC])
@@ -129,17 +130,26 @@ async def answer_device(request: Request) -> Response:
     if viewer is None:
         raise auth.not_known()
     allow = form.get("answer") == "allow"
+
+    async def answered(session: Session) -> Response:
+        await oauth.answer_device(session, viewer, form.get("user_code", ""), allow=allow)
+        if not allow:
+            return pages.said("Refused", "The program was not let in.")
+        return pages.said("Done", "The program may go on. You can close this page.")
+
+    return await _with_code(request, state, answered)
+
+
+async def _with_code(request: Request, state: State, work: Callable[[Session], Awaitable[Response]]) -> Response:
+    """A code that nobody waits with counts as a guess."""
     try:
         await state.gate.throttle.before(address_of(request), "device")
-        await state.database.run(
-            lambda session: oauth.answer_device(session, viewer, form.get("user_code", ""), allow=allow)
-        )
+        return await state.database.run(work)
     except NotFound as error:
         await state.gate.throttle.failed(address_of(request), "device")
         return pages.device_code(error.message, 404)
-    if not allow:
-        return pages.said("Refused", "The program was not let in.")
-    return pages.said("Done", "The program may go on. You can close this page.")
+    except TooMany as error:
+        return pages.device_code(error.message, 429)
 
 
 async def _viewer(request: Request, state: State) -> Viewer | None:

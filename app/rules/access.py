@@ -17,6 +17,20 @@ class Scope(enum.StrEnum):
     ADMIN = "admin"
 
 
+Scopes = frozenset[Scope] | None
+"""None: all that the role may."""
+
+
+def written(scopes: Scopes) -> str | None:
+    """As the database and OAuth have them: words with spaces between."""
+    return None if scopes is None else " ".join(sorted(scopes))
+
+
+def read_scopes(words: str | None) -> Scopes:
+    """Raises ValueError for a word that is none."""
+    return None if words is None else frozenset(Scope(word) for word in words.split())
+
+
 class Permission(enum.StrEnum):
     CLUSTERS_READ = "clusters:read"
     CLUSTERS_WRITE = "clusters:write"
@@ -123,8 +137,8 @@ class Viewer:
     user_id: uuid.UUID
     username: str
     role: Role
-    scopes: frozenset[Scope] | None = None
-    """Of the token that is used; None: all that the role may."""
+    scopes: Scopes = None
+    """Of the token that is used."""
     expires_at: datetime | None = None
     """Of the token that is used; None where it does not end, or is a person's own sign-in."""
     token_id: uuid.UUID | None = None
@@ -138,7 +152,7 @@ class Viewer:
             self.scopes is None or any(permission in SCOPES[scope] for scope in self.scopes)
         )
 
-    def may_give(self, scopes: frozenset[Scope] | None, expires_at: datetime | None) -> bool:
+    def may_give(self, scopes: Scopes, expires_at: datetime | None) -> bool:
         """Whether a token of these is within the one that is used."""
         narrow = self.scopes is None or (scopes is not None and scopes <= self.scopes)
         return narrow and (self.expires_at is None or (expires_at is not None and expires_at <= self.expires_at))

@@ -13,7 +13,7 @@ from app import auth
 from app.database import Session
 from app.errors import Invalid, NotFound, Unauthenticated
 from app.models import ApiToken, CredentialKind, DeviceCode, RefreshToken, User
-from app.rules.access import Scope, Viewer
+from app.rules.access import Scopes, Viewer, read_scopes, written
 from app.services import sign_ins
 from app.services.sign_ins import Gate
 from app.store import events, tokens, users
@@ -23,7 +23,6 @@ DEVICE_SECONDS = 600
 INTERVAL = 5
 # Without vowels and look-alikes: RFC 8628 6.1.
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
-Scopes = frozenset[Scope] | None
 
 
 class Refused(Exception):
@@ -114,7 +113,7 @@ class Grants:
             user_code_hash=_hash_of_user_code(waiting.user_code),
             client=client[:63],
             address=address[:45],
-            scopes=None if scopes is None else " ".join(sorted(scopes)),
+            scopes=written(scopes),
             interval=INTERVAL,
             expires_at=now + timedelta(seconds=DEVICE_SECONDS),
             created_at=now,
@@ -136,7 +135,7 @@ class Grants:
             user = await users.all_get(session, device.user_id) if device.user_id is not None else None
             if not device.allowed or user is None or user.disabled_at is not None:
                 return "access_denied", "It was not let in."
-            return await self._signed_in(session, user, _scopes(device.scopes), client, request_id)
+            return await self._signed_in(session, user, read_scopes(device.scopes), client, request_id)
 
         done = await self.gate.database.run(work)
         if isinstance(done[0], str):
@@ -223,10 +222,6 @@ async def _refresh(session: Session, row: ApiToken) -> str:
         RefreshToken(token_hash=auth.token_hash(secret), api_token_id=row.id, created_at=datetime.now(UTC)),
     )
     return secret
-
-
-def _scopes(words: str | None) -> Scopes:
-    return None if words is None else frozenset(Scope(word) for word in words.split())
 
 
 def _user_code() -> str:

@@ -12,7 +12,7 @@ from app.database import Database, Session
 from app.errors import Conflict, Forbidden, Invalid, NameTaken, NotFound, Unauthenticated
 from app.models import ApiToken, CredentialKind, ProviderIdentity, QuotaStrategy, Role, User, UserKind
 from app.rules import naming
-from app.rules.access import Scope, Viewer
+from app.rules.access import Scopes, Viewer, written
 from app.rules.quota import Amounts
 from app.services import users as user_service
 from app.services.users import UserWish
@@ -86,12 +86,11 @@ async def open_browser(session: Session, user: User, idle: timedelta, how: str, 
 
 
 async def open_program(
-    session: Session, user: User, scopes: frozenset[Scope] | None, lifetime: timedelta, how: str, request_id: str
+    session: Session, user: User, scopes: Scopes, lifetime: timedelta, how: str, request_id: str
 ) -> ApiToken:
     """A sign-in that access tokens speak for."""
     id = uuids.uuid7()
-    words = None if scopes is None else " ".join(sorted(scopes))
-    row = await _add(session, user, id, CredentialKind.OAUTH, auth.hash_of_row(id), how, words, lifetime)
+    row = await _add(session, user, id, CredentialKind.OAUTH, auth.hash_of_row(id), how, written(scopes), lifetime)
     await _note(session, "user.signed_in", user.username, user, how, request_id)
     return row
 

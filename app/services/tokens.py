@@ -13,7 +13,7 @@ from app import auth
 from app.database import Database, Session, to_its_end
 from app.errors import CmpError, Conflict, Forbidden, Invalid, NotFound
 from app.models import ApiToken, CredentialKind, User
-from app.rules.access import Scope, Viewer
+from app.rules.access import Scopes, Viewer, read_scopes, written
 from app.store import events, tokens
 
 log = structlog.get_logger("cmp.tokens")
@@ -29,7 +29,7 @@ class TokenWish:
 
     name: str
     kind: CredentialKind
-    scopes: frozenset[Scope] | None
+    scopes: Scopes
     expires_at: datetime | None
 
 
@@ -90,7 +90,7 @@ async def create(
         client_secret_hash=auth.token_hash(secret) if is_client else None,
         hint=auth.token_hint(secret),
         name=wish.name,
-        scopes=None if wish.scopes is None else " ".join(sorted(wish.scopes)),
+        scopes=written(wish.scopes),
         expires_at=wish.expires_at,
         created_at=now,
     )
@@ -103,13 +103,12 @@ async def revoke(session: Session, viewer: Viewer, user_id: uuid.UUID, id: uuid.
     token = await tokens.get_of_user(session, user_id, id)
     if token is None:
         raise NotFound("There is no such token. List the tokens to see their ids.")
-    scopes = None if token.scopes is None else frozenset(Scope(scope) for scope in token.scopes.split())
-    require_within(viewer, scopes, token.expires_at)
+    require_within(viewer, read_scopes(token.scopes), token.expires_at)
     await _note(session, "token.revoked", viewer, user_id, token, request_id)
     await tokens.remove(session, token)
 
 
-def require_within(viewer: Viewer, scopes: frozenset[Scope] | None, expires_at: datetime | None) -> None:
+def require_within(viewer: Viewer, scopes: Scopes, expires_at: datetime | None) -> None:
     """Raises Forbidden."""
     if not viewer.may_give(scopes, expires_at):
         raise Forbidden("A token makes and revokes only what has no more scopes and no longer life than itself.")

@@ -11,7 +11,7 @@ from app import auth
 from app.database import Session
 from app.errors import Conflict, Forbidden, NameTaken, NotFound, WrongState
 from app.models import ApiToken, QuotaStrategy, Role, User, UserKind
-from app.rules.access import Permission, Viewer
+from app.rules.access import Permission, Viewer, written
 from app.rules.quota import DIMENSIONS, Amounts
 from app.store import events, platform, tokens, users
 
@@ -127,7 +127,7 @@ async def _make(session: Session, wish: UserWish, viewer: Viewer | None = None) 
     await _added(session, user)
     first = _token(user.id, token)
     if viewer is not None:
-        first.scopes = None if viewer.scopes is None else " ".join(sorted(viewer.scopes))
+        first.scopes = written(viewer.scopes)
         first.expires_at = viewer.expires_at
     await tokens.add(session, first)
     return user, token

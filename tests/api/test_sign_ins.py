@@ -267,3 +267,13 @@ async def test_single_sign_on_that_is_not_set_up_says_so(browser: httpx.AsyncCli
     answer = await browser.get("/sso/login")
     assert answer.status_code == 409
     assert "CMP_OIDC_ISSUER" in answer.json()["detail"]
+
+
+async def test_codes_of_devices_are_not_to_be_guessed(api: Api, ada: Caller) -> None:
+    transport = httpx.ASGITransport(api.app, client=("198.51.100.23", 1))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://cmp", headers={"Origin": "http://cmp"}
+    ) as browser:
+        await sign_in(browser, ada)
+        looked = [(await browser.get(f"/device?user_code=AAAA-{n:04}")).status_code for n in range(11)]
+    assert looked == [404] * 10 + [429]
