@@ -78,6 +78,11 @@ def reserved(name: str) -> bool:
     return name.startswith(RESERVED_PREFIXES)
 
 
+def could_be_username(text: str) -> bool:
+    """Not each database can even be asked for what could not."""
+    return len(text) <= USERNAME_MAX and re.fullmatch(USERNAME_PATTERN, text) is not None
+
+
 def reads_as_id(text: str) -> bool:
     """Whether a path that holds it means an id: such a text is nobody's name."""
     return _ID.fullmatch(text) is not None

@@ -35,7 +35,7 @@ class Gate:
         """Raises Unauthenticated, the same for a wrong password and for somebody who is not there; TooMany."""
         await self.throttle.before(address, username)
         async with self.database.reading() as session:
-            user = await users.all_get(session, username)
+            user = await users.all_get(session, username) if naming.could_be_username(username) else None
         kept = user.password_hash if user is not None else None
         right = await self.passwords.check(password, kept)
         if user is None or kept is None or not right or user.disabled_at is not None:

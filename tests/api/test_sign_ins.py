@@ -219,6 +219,17 @@ async def test_a_wrong_password_says_so_on_the_page(browser: httpx.AsyncClient, 
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("name", ["\0", "ada\0", "é", "😀", "", "x" * 500, "ADA", "ada ", "' OR 1=1 --"])
+async def test_a_name_that_nobody_can_have_is_somebody_who_is_not_there(
+    browser: httpx.AsyncClient, api: Api, name: str
+) -> None:
+    answer = await browser.post("/login", data={"username": name, "password": PASSWORD})
+    assert (answer.status_code, "do not belong together" in answer.text) == (401, True)
+    form = {"grant_type": "password", "username": name or " ", "password": PASSWORD}
+    granted = await browser.post("/oauth/token", data=form)
+    assert (granted.status_code, granted.json()["error"]) == (400, "invalid_grant")
+
+
 @pytest.mark.parametrize("password", ["xk7-Qz", "password12345", "aaaaaaaaaaaaaaaa", "x" * 129])
 async def test_a_weak_password_is_refused_with_advice_and_not_repeated(api: Api, password: str) -> None:
     user = await api.user()
