@@ -16,7 +16,7 @@ from app import migrations
 from app.database import Database
 from testbed.databases import DatabaseServer
 
-pytest_plugins = ["testbed.fixtures", "tests.e2e.fixtures"]
+pytest_plugins = ["tests.secrets_in_logs", "testbed.fixtures", "tests.e2e.fixtures", "pytester"]
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 _TEMPLATE = "cmp_migrated"

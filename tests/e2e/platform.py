@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from tests.secrets_in_logs import found_in
+
 ROOT = Path(__file__).parents[2]
 START = 60.0
 
@@ -104,6 +106,9 @@ class Platform:
         for process in (self.worker, self.api):
             if process is not None:
                 process.wait(30)
+        for log in self.data_dir.glob("*.log"):
+            secret = found_in(log.read_text(errors="replace"))
+            assert secret is None, f"{log.name} holds a secret: {secret}"
 
     def log(self, which: str, lines: int = 60) -> str:
         path = self.data_dir / f"{which}.log"
