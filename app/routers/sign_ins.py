@@ -25,6 +25,7 @@ from app.services import oauth, sign_ins, users
 log = structlog.get_logger("cmp.sign_ins")
 router = APIRouter(include_in_schema=False)
 
+_HOME = "/login"
 _SSO = "cmp-sso"
 _SSO_SECONDS = 600
 # A path of ours: never another host's, however it is written.
@@ -32,12 +33,12 @@ _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,500}")
 
 
 @router.get("/login", dependencies=[PUBLIC])
-async def login_page(request: Request, next: str = "/login") -> Response:
-    state = state_of(request)
+async def login_page(request: Request, next: str = _HOME) -> Response:
+    state, next = state_of(request), _ours(next)
     viewer = await _viewer(request, state)
-    if viewer is not None and next == "/login":
-        return pages.signed_in(viewer.username)
-    return pages.sign_in(_ours(next), _provider_name(state))
+    if viewer is None:
+        return pages.sign_in(next, _provider_name(state))
+    return pages.signed_in(viewer.username) if next == _HOME else RedirectResponse(next, 303)
 
 
 @router.post("/login", dependencies=[PUBLIC])
@@ -59,13 +60,13 @@ async def logout(request: Request) -> Response:
     viewer = await _viewer(request, state)
     if viewer is not None:
         await state.database.run(lambda session: sign_ins.close(session, viewer, request_id()))
-    response = RedirectResponse("/login", 303)
+    response = RedirectResponse(_HOME, 303)
     cookies.forget_session(request, response)
     return response
 
 
 @router.get("/sso/login", dependencies=[PUBLIC])
-async def sso_login(request: Request, next: str = "/login") -> Response:
+async def sso_login(request: Request, next: str = _HOME) -> Response:
     """What must be known again when the browser comes back travels with it, sealed."""
     state = state_of(request)
     url, kept = await _provider(state).begin(_callback(state))
@@ -88,7 +89,7 @@ async def sso_callback(request: Request, code: str = "", state: str = "", error:
         identity = await _provider(parts).finish(kept, code, state)
     except (auth.NotProven, NoKey, ValueError) as why:
         log.warning("sso.not_proven", why=str(why))
-        return pages.sign_in("/login", _provider_name(parts), "The provider did not vouch for you. Try again.", 401)
+        return pages.sign_in(_HOME, _provider_name(parts), "The provider did not vouch for you. Try again.", 401)
     viewer = await _viewer(request, parts)
 
     async def work(session: Session) -> User:
@@ -100,7 +101,7 @@ async def sso_callback(request: Request, code: str = "", state: str = "", error:
     try:
         user = await parts.database.run(work)
     except CmpError as refused:
-        return pages.sign_in("/login", _provider_name(parts), refused.message, status_of(refused))
+        return pages.sign_in(_HOME, _provider_name(parts), refused.message, status_of(refused))
     response = await _entered(request, parts, user, "single sign-on", _ours(kept["next"]))
     cookies.forget(request, response, _SSO)
     return response
@@ -206,4 +207,4 @@ def _callback(state: State) -> str:
 
 
 def _ours(next: str) -> str:
-    return next if _PATH.fullmatch(next) else "/login"
+    return next if _PATH.fullmatch(next) else _HOME

@@ -199,6 +199,13 @@ async def test_one_is_sent_on_to_where_one_wanted(browser: httpx.AsyncClient, ad
     assert (await sign_in(browser, ada, "/device?user_code=A-B")).headers["location"] == "/device?user_code=A-B"
 
 
+async def test_whoever_is_signed_in_already_is_sent_on_at_once(browser: httpx.AsyncClient, ada: Caller) -> None:
+    await sign_in(browser, ada)
+    for next, to in (("/device?user_code=A-B", "/device?user_code=A-B"), ("//evil.example.org", None)):
+        answer = await browser.get("/login", params={"next": next})
+        assert answer.headers.get("location") == to
+
+
 async def test_pages_run_no_script_and_show_what_was_typed_as_text(browser: httpx.AsyncClient, ada: Caller) -> None:
     hostile = '"><script>alert(1)</script>'
     for path in ("/login", "/device"):
