@@ -43,6 +43,6 @@ async def test_what_never_stops_conflicting_is_an_outage(database: Database, mon
     async def always(_session: object) -> None:
         raise TryAgain
 
-    monkeypatch.setattr("app.database.asyncio.sleep", at_once)
+    monkeypatch.setattr("app.database.transactions.asyncio.sleep", at_once)
     with pytest.raises(Unavailable):
         await database.run(always)
