@@ -20,7 +20,7 @@ def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
         found.append(error)
         return is_retryable(error)
 
-    monkeypatch.setattr("app.database.is_retryable", noted)
+    monkeypatch.setattr("app.database.transactions.is_retryable", noted)
     return found
 
 

@@ -44,7 +44,7 @@ async def test_operating_with_if_match_locks_in_the_order_of_all(api: Api, monke
         await asyncio.sleep(0.3)
         await reserve_start(session, account_id, instance_id, compute)
 
-    monkeypatch.setattr("app.database.is_retryable", noted)
+    monkeypatch.setattr("app.database.transactions.is_retryable", noted)
     monkeypatch.setattr(auth, "reserve_start", meanwhile)
     started = await user.post(f"{path}/operate", json={"operation": "start"}, headers={"If-Match": tag})
     assert started.status_code == 200, started.text
