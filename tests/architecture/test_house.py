@@ -42,6 +42,7 @@ PUBLIC = {
     *("/login", "/logout", "/sso/login", "/sso/callback", "/device"),
     *("/oauth/token", "/oauth/revoke", "/oauth/device_authorization", "/oauth/jwks.json"),
     "/.well-known/oauth-authorization-server",
+    *("/", "/{page}", "/{page}/{rest:path}", "/assets/{name}"),
 }
 
 
