@@ -20,7 +20,7 @@ def test_it_serves_https_and_nothing_else_on_that_port(tmp_path: Path) -> None:
     try:
         with httpx.Client(base_url=platform.url, verify=trusting, headers={"Origin": platform.url}) as http:
             health = http.get("/health")
-            assert health.headers["strict-transport-security"] == "max-age=31536000"
+            assert health.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
             metadata = http.get("/.well-known/oauth-authorization-server").json()
             assert metadata["issuer"] == platform.url
             token = {"Authorization": f"Bearer {platform.token}"}
