@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from html import escape
+from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, Response
 
@@ -23,9 +24,12 @@ _HEADERS = {
 }
 
 
+_SIGN_OUT = '<form method="post" action="/logout"><button class="second">Sign out</button></form>'
+
+
 def sign_in(next: str, provider: str | None, wrong: str | None = None, status: int = 200) -> Response:
     single = (
-        f'<a class="button second" href="/sso/login?next={escape(next)}">Sign in with {escape(provider)}</a>'
+        f'<a class="button second" href="/sso/login?next={quote(next)}">Sign in with {escape(provider)}</a>'
         if provider is not None
         else ""
     )
@@ -44,8 +48,7 @@ def sign_in(next: str, provider: str | None, wrong: str | None = None, status: i
 def signed_in(username: str) -> Response:
     return _page(
         "CMP",
-        f"""<p>You are signed in as <strong>{escape(username)}</strong>.</p>
-<form method="post" action="/logout"><button>Sign out</button></form>""",
+        f"<p>You are signed in as <strong>{escape(username)}</strong>.</p>{_SIGN_OUT}",
     )
 
 
@@ -53,26 +56,27 @@ def device_code(wrong: str | None = None, status: int = 200) -> Response:
     return _page(
         "Let a device in",
         f"""{_wrong(wrong)}<form method="get" action="/device"><label for="code">The code that your device shows</label>
-<input id="code" name="user_code" autocomplete="off" required autofocus><button>Go on</button></form>""",
+<input id="code" name="user_code" autocomplete="off" required autofocus><button>Go on</button></form>{_SIGN_OUT}""",
         status,
     )
 
 
-def device(username: str, user_code: str, client: str, address: str, scopes: str | None) -> Response:
+def device(username: str, user_code: str, client: str, address: str, scopes: str | None, days: int) -> Response:
     return _page(
         "Let a device in",
         f"""<p>A program wants to act as <strong>{escape(username)}</strong>. Let it in only if you started it yourself
 and it shows this code.</p><dl><dt>Code</dt><dd>{escape(user_code)}</dd><dt>It calls itself</dt>
 <dd>{escape(client)}</dd><dt>It asks from</dt><dd>{escape(address)}</dd>
-<dt>What it may</dt><dd>{escape(scopes or "all that you may")}</dd></dl>
+<dt>What it may</dt><dd>{escape(scopes or "all that you may")}</dd>
+<dt>For how long</dt><dd>at most {days} days, until you end it</dd></dl>
 <form method="post" action="/device"><input type="hidden" name="user_code" value="{escape(user_code)}">
 <button name="answer" value="allow">Let it in</button>
-<button class="second" name="answer" value="refuse">Refuse</button></form>""",
+<button class="second" name="answer" value="refuse">Refuse</button></form>{_SIGN_OUT}""",
     )
 
 
-def said(title: str, text: str, status: int = 200) -> Response:
-    return _page(title, f"<p>{escape(text)}</p>", status)
+def answered(title: str, text: str) -> Response:
+    return _page(title, f"<p>{escape(text)}</p>{_SIGN_OUT}")
 
 
 def _wrong(text: str | None) -> str:
