@@ -17,7 +17,8 @@ VERSION = "0.1.0"
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _SECRET_NAMES = re.compile(r"token|secret|password|authorization|cookie", re.IGNORECASE)
-_SECRET_VALUES = re.compile(r"cmp_pat_[A-Za-z0-9_-]{8,}")
+# All that begins as app/auth/credentials.py and app/auth/keys.py have it.
+_SECRET_VALUES = re.compile(r"(cmp_[a-z]{3}_)[A-Za-z0-9_-]{8,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*")
 
 
 def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
@@ -77,5 +78,5 @@ def _redact(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> Mut
         if _SECRET_NAMES.search(name) and isinstance(value, str):
             record[name] = "***"
         elif isinstance(value, str):
-            record[name] = _SECRET_VALUES.sub("cmp_pat_***", value)
+            record[name] = _SECRET_VALUES.sub(r"\1***", value)
     return record

@@ -14,6 +14,19 @@ from app.errors import Invalid, Unavailable
 _THREADS = 2
 _WAITING = 32
 _STRONG = 3  # of 4: safely unguessable for an offline attacker who is slowed down, says zxcvbn
+# What whoever guesses here tries first; docs/how-to/sign-in.md lists them.
+_NEAR = (
+    "cmp",
+    "cloud",
+    "platform",
+    "management",
+    "kubernetes",
+    "kubevirt",
+    "cluster",
+    "container",
+    "instance",
+    "tenant",
+)
 _JUDGED = 72  # zxcvbn takes long for what is long
 T = TypeVar("T")
 
@@ -58,7 +71,7 @@ class Passwords:
 
 
 def _weakness(password: str, username: str) -> str | None:
-    judged = zxcvbn(password[:_JUDGED], user_inputs=[username, "cmp"])
+    judged = zxcvbn(password[:_JUDGED], user_inputs=[username, *_NEAR])
     if judged["score"] >= _STRONG:
         return None
     advice = " ".join(filter(None, [judged["feedback"]["warning"], *judged["feedback"]["suggestions"]]))

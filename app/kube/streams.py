@@ -35,6 +35,7 @@ class StreamClient:
             headers={"User-Agent": f"cmp/{version}"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             raise_for_status=_accepted,
+            middlewares=(_straight,),
             trust_env=credentials.ssl is not None,
         )
         self._session._retry_connection = False
@@ -163,6 +164,15 @@ class KubeSocket:
                     await self._socket.close()
         finally:
             transport.abort()  # what could not be sent yet would keep the connection
+
+
+async def _straight(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """ws_connect would follow a redirect to anywhere, and cannot be told not to."""
+    response = await handler(request)
+    if 300 <= response.status < 400:
+        response.close()
+        raise refusal(response.status, b"")
+    return response
 
 
 async def _accepted(response: aiohttp.ClientResponse) -> None:

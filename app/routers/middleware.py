@@ -38,8 +38,10 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-_DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
-_ENCRYPTED = "max-age=31536000"
+_DATA_ONLY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# The description's pages bring scripts from elsewhere.
+_SOME_SCRIPTS = "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_ENCRYPTED = "max-age=31536000; includeSubDomains"
 _WITH_SCRIPTS = frozenset({"/docs", "/redoc", "/docs/oauth2-redirect"})
 
 
@@ -96,8 +98,8 @@ class Door:
                 for name, value in _HEADERS.items():
                     answer.setdefault(name, value)
                 answer.setdefault("Cache-Control", "no-store")
-                if scope["path"] not in _WITH_SCRIPTS:
-                    answer.setdefault("Content-Security-Policy", _DATA_ONLY)
+                policy = _SOME_SCRIPTS if scope["path"] in _WITH_SCRIPTS else _DATA_ONLY
+                answer.setdefault("Content-Security-Policy", policy)
                 if scope["scheme"] in ("https", "wss"):
                     answer.setdefault("Strict-Transport-Security", _ENCRYPTED)
             await send(message)
@@ -131,6 +133,8 @@ class Door:
                     method=scope.get("method", "WEBSOCKET"),
                     path=scope["path"],
                     status=status,
+                    actor=scope["cmp.audit"].get("actor"),
+                    address=scope["cmp.audit"]["address"],
                     milliseconds=round((time.perf_counter() - started) * 1000, 1),
                 )
             telemetry.request_id.reset(reset)

@@ -3,16 +3,17 @@
 import base64
 import hashlib
 from html import escape
+from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, Response
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:12vh auto;max-width:24rem;padding:0 1rem;color:#1a1d21;"
-    "background:#fafafa}summary{margin-top:1.5rem;cursor:pointer}h1{font-size:1.4rem}label{display:block;margin:1rem 0 .2rem}input{font:inherit;width:100%;"
+    "background:#fafafa}h1{font-size:1.4rem}label{display:block;margin:1rem 0 .2rem}input{font:inherit;width:100%;"
     "box-sizing:border-box;padding:.5rem;border:1px solid #8a9099;border-radius:.3rem}button,.button{font:inherit;"
     "display:inline-block;margin:1.2rem .6rem 0 0;padding:.5rem 1rem;border:1px solid #1f4fa3;border-radius:.3rem;"
     "background:#1f4fa3;color:#fff;text-decoration:none;cursor:pointer}.second{background:#fff;color:#1f4fa3}"
-    ".wrong{border-left:.3rem solid #b3261e;padding-left:.7rem}dt{font-weight:600}dd{margin:0 0 .6rem}"
+    "summary{margin-top:1.5rem;cursor:pointer}.wrong{border-left:.3rem solid #b3261e;padding-left:.7rem}dt{font-weight:600}dd{margin:0 0 .6rem}"
     "@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#1a1b1e}input{color:inherit;background:#25262b}"
     ".second{background:transparent;color:#8fb4ff;border-color:#8fb4ff}}"
 )
@@ -25,9 +26,12 @@ _HEADERS = {
 }
 
 
+_SIGN_OUT = '<form method="post" action="/logout"><button class="second">Sign out</button></form>'
+
+
 def sign_in(next: str, provider: str | None, wrong: str | None = None, status: int = 200) -> Response:
     single = (
-        f'<a class="button second" href="/sso/login?next={escape(next)}">Sign in with {escape(provider)}</a>'
+        f'<a class="button second" href="/sso/login?next={quote(next)}">Sign in with {escape(provider)}</a>'
         if provider is not None
         else ""
     )
@@ -51,9 +55,8 @@ def sign_in(next: str, provider: str | None, wrong: str | None = None, status: i
 def signed_in(username: str) -> Response:
     return _page(
         "CMP",
-        f"""<p>You are signed in as <strong>{escape(username)}</strong>.</p>
-<form method="post" action="/logout"><a class="button" href="/">Open the console</a>
-<button class="second">Sign out</button></form>""",
+        f'<p>You are signed in as <strong>{escape(username)}</strong>.</p><a class="button" href="/">Open the console</a>'
+        + _SIGN_OUT,
     )
 
 
@@ -61,25 +64,30 @@ def device_code(wrong: str | None = None, status: int = 200) -> Response:
     return _page(
         "Let a device in",
         f"""{_wrong(wrong)}<form method="get" action="/device"><label for="code">The code that your device shows</label>
-<input id="code" name="user_code" autocomplete="off" required autofocus><button>Go on</button></form>""",
+<input id="code" name="user_code" autocomplete="off" required autofocus><button>Go on</button></form>{_SIGN_OUT}""",
         status,
     )
 
 
-def device(username: str, user_code: str, client: str, address: str, scopes: str | None) -> Response:
+def device(username: str, user_code: str, client: str, address: str, scopes: str | None, days: int) -> Response:
     return _page(
         "Let a device in",
         f"""<p>A program wants to act as <strong>{escape(username)}</strong>. Let it in only if you started it yourself
 and it shows this code.</p><dl><dt>Code</dt><dd>{escape(user_code)}</dd><dt>It calls itself</dt>
 <dd>{escape(client)}</dd><dt>It asks from</dt><dd>{escape(address)}</dd>
-<dt>What it may</dt><dd>{escape(scopes or "all that you may")}</dd></dl>
+<dt>What it may</dt><dd>{escape(scopes or "all that you may")}</dd>
+<dt>For how long</dt><dd>at most {days} days, until you end it</dd></dl>
 <form method="post" action="/device"><input type="hidden" name="user_code" value="{escape(user_code)}">
 <button name="answer" value="allow">Let it in</button>
-<button class="second" name="answer" value="refuse">Refuse</button></form>""",
+<button class="second" name="answer" value="refuse">Refuse</button></form>{_SIGN_OUT}""",
     )
 
 
-def said(title: str, text: str, status: int = 200) -> Response:
+def answered(title: str, text: str) -> Response:
+    return _page(title, f"<p>{escape(text)}</p>{_SIGN_OUT}")
+
+
+def said(title: str, text: str, status: int) -> Response:
     return _page(title, f"<p>{escape(text)}</p>", status)
 
 

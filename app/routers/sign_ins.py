@@ -62,15 +62,20 @@ async def logout(request: Request) -> Response:
     viewer = await _viewer(request, state)
     if viewer is not None:
         await state.database.run(lambda session: sign_ins.close(session, viewer, request_id()))
-    response = RedirectResponse(_HOME, 303)
+    response = RedirectResponse(_HOME, 303, {"Clear-Site-Data": '"cache", "storage"'})
     cookies.forget_session(request, response)
     return response
 
 
 @router.get("/sso/login", dependencies=[PUBLIC])
 async def sso_login(request: Request, next: str = _HOME) -> Response:
-    """What must be known again when the browser comes back travels with it, sealed."""
+    """What must be known again when the browser comes back travels with it, sealed.
+
+    Another site's page gets nobody signed in, or linked, without a click on ours.
+    """
     state = state_of(request)
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return RedirectResponse(f"/login?next={quote(_ours(next))}", 303)
     url, kept = await _provider(state).begin(_callback(state))
     kept["next"] = _ours(next)
     viewer = await _viewer(request, state)
@@ -120,7 +125,8 @@ async def device_page(request: Request, user_code: str = "") -> Response:
 
     async def shown(session: Session) -> Response:
         found = await oauth.find_device(session, user_code)
-        return pages.device(viewer.username, user_code, found.client, found.address, found.scopes)
+        days = state.settings.sign_in_days
+        return pages.device(viewer.username, user_code, found.client, found.address, found.scopes, days)
 
     return await _with_code(request, state, shown)
 
@@ -137,8 +143,8 @@ async def answer_device(request: Request) -> Response:
     async def answered(session: Session) -> Response:
         await oauth.answer_device(session, viewer, form.get("user_code", ""), allow=allow)
         if not allow:
-            return pages.said("Refused", "The program was not let in.")
-        return pages.said("Done", "The program may go on. You can close this page.")
+            return pages.answered("Refused", "The program was not let in.")
+        return pages.answered("Done", "The program may go on. You can close this page.")
 
     return await _with_code(request, state, answered)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -74,6 +75,22 @@ async def test_refusals_are_there_with_and_without_a_name(api: Api) -> None:
     for request_id, method in ((f"n-{user.id}", "GET"), (f"w-{user.id}", "WEBSOCKET")):
         [nobodys] = await trail(api.admin, everyones=True, request_id=request_id)
         assert (nobodys["actor"], nobodys["method"], nobodys["status"]) == (None, method, 401)
+
+
+async def test_a_sign_in_that_fails_is_there_with_where_it_came_from(api: Api) -> None:
+    transport = httpx.ASGITransport(api.app, client=("198.51.100.9", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://cmp", headers={"Origin": "http://cmp"}) as http:
+        form = {"username": "nobody-here", "password": "canary of the sign-in"}
+        page = await http.post("/login", data=form, headers={"X-Request-ID": "p-1"})
+        program = await http.post(
+            "/oauth/token", data={"grant_type": "password", **form}, headers={"X-Request-ID": "p-2"}
+        )
+    assert (page.status_code, program.status_code) == (401, 400)
+    await api.state.audit.write()
+    for request_id, path, status in (("p-1", "/login", 401), ("p-2", "/oauth/token", 400)):
+        [entry] = await trail(api.admin, everyones=True, request_id=request_id)
+        assert (entry["path"], entry["status"], entry["outcome"]) == (path, status, "refused")
+        assert entry["address"] == "198.51.100.9"
 
 
 async def test_one_sees_ones_own_and_operators_everybodys(api: Api) -> None:

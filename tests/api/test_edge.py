@@ -64,7 +64,7 @@ async def test_an_address_is_believed_from_proxies_that_are_ours(
 
 
 async def test_tls_is_believed_from_proxies_that_are_ours(opened: Opened) -> None:
-    for hops, expected in ((0, None), (1, "max-age=31536000")):
+    for hops, expected in ((0, None), (1, "max-age=31536000; includeSubDomains")):
         async with opened(trusted_proxies=hops) as api, from_(api, X_Forwarded_Proto="https") as http:
             answer = await http.get("/health")
             assert answer.headers.get("strict-transport-security") == expected
@@ -76,9 +76,37 @@ async def test_every_answer_tells_browsers_to_be_careful(opened: Opened) -> None
             headers = (await http.get(path)).headers
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["x-frame-options"] == "DENY"
-            assert "default-src 'none'" in headers["content-security-policy"]
+            policy = headers["content-security-policy"]
+            assert all(f"{word} 'none'" in policy for word in ("default-src", "frame-ancestors", "base-uri"))
+            assert headers["referrer-policy"] in ("no-referrer", "same-origin")
+            assert headers["cache-control"] == ("max-age=300" if "jwks" in path else "no-store")
             assert headers["cross-origin-opener-policy"] == "same-origin"
             assert "server" not in headers
+
+
+async def test_the_description_is_in_nobodys_frame_and_loads_no_plug_in(opened: Opened) -> None:
+    async with opened() as api, from_(api) as http:
+        for path in ("/docs", "/redoc"):
+            policy = (await http.get(path)).headers["content-security-policy"]
+            assert all(f"{word} 'none'" in policy for word in ("object-src", "frame-ancestors", "base-uri"))
+
+
+async def test_what_was_sent_is_not_echoed_by_trace(opened: Opened) -> None:
+    async with opened() as api, from_(api) as http:
+        for path in ("/health", "/login", "/api/v1/users/me"):
+            answer = await http.request("TRACE", path, headers={"X-Canary": "canary of the trace"})
+            assert (answer.status_code, "canary" in answer.text) == (405, False)
+
+
+async def test_a_line_in_the_log_says_who_and_from_where(opened: Opened) -> None:
+    with structlog.testing.capture_logs() as said:
+        async with opened() as api:
+            user = await api.user()
+            await user.get("/users/me")
+            async with from_(api, "198.51.100.4") as http:
+                await http.get("/api/v1/users/me")
+    lines = [(one["actor"], one["address"], one["status"]) for one in said if one.get("path") == "/api/v1/users/me"]
+    assert lines == [(user.name, "127.0.0.1", 200), (None, "198.51.100.4", 401)]
 
 
 async def test_only_the_named_origin_may_read(opened: Opened) -> None:

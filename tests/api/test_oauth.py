@@ -211,6 +211,7 @@ async def test_a_device_waits_until_it_is_let_in(api: Api, ada: Caller) -> None:
         shown = await browser.get(f"/{page}")
         assert begun["user_code"] in shown.text
         assert "cmpctl" in shown.text
+        assert "at most 30 days" in shown.text
         typed = begun["user_code"].replace("-", " ").lower()
         assert (await browser.post("/device", data={"user_code": typed, "answer": "allow"})).status_code == 200
         assert (await browser.post("/device", data={"user_code": typed, "answer": "allow"})).status_code == 404

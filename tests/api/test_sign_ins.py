@@ -3,12 +3,17 @@
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
+from unittest import mock
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
+from app import auth
 from app.models import ApiToken
+from app.services import sign_ins, users
 from tests.api.running import Api, Caller, handshake
 
 PASSWORD = "a long enough password"
@@ -53,7 +58,8 @@ async def test_the_session_works_until_it_is_ended(browser: httpx.AsyncClient, a
     async with api.database.reading() as session:
         kept = (await session.execute(sa.select(ApiToken.token_hash, ApiToken.hint))).all()
     assert secret not in str(kept)
-    assert (await browser.post("/logout")).status_code == 303
+    left = await browser.post("/logout")
+    assert (left.status_code, left.headers["clear-site-data"]) == (303, '"cache", "storage"')
     assert (await browser.get("/api/v1/users/me")).status_code == 401
     browser.cookies.set("cmp-session", secret)
     assert (await browser.get("/api/v1/users/me")).status_code == 401
@@ -199,6 +205,44 @@ async def test_one_is_sent_on_to_where_one_wanted(browser: httpx.AsyncClient, ad
     assert (await sign_in(browser, ada, "/device?user_code=A-B")).headers["location"] == "/device?user_code=A-B"
 
 
+async def test_the_way_to_the_provider_keeps_where_one_wanted(api: Api) -> None:
+    wanted = "/device?user_code=A-B&more=1%262"
+    settings = api.state.settings.model_copy(update={"oidc_name": "there"})
+    provider = auth.Provider("https://sso.example.org", "cmp", None, "openid")
+    with mock.patch.multiple(api.state, settings=settings, provider=provider):
+        async with opened(api) as browser:
+            page = (await browser.get("/login", params={"next": wanted})).text
+    link = unescape(page.partition('href="')[2].partition('"')[0])
+    assert parse_qs(urlsplit(link).query) == {"next": [wanted]}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_another_sites_page_sends_nobody_to_the_provider(browser: httpx.AsyncClient, site: str) -> None:
+    answer = await browser.get("/sso/login", params={"next": "/device"}, headers={"Sec-Fetch-Site": site})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/device")
+    assert "set-cookie" not in answer.headers
+
+
+async def test_every_page_of_a_session_ends_it(browser: httpx.AsyncClient, api: Api, ada: Caller) -> None:
+    await sign_in(browser, ada)
+    begun = (await browser.post("/oauth/device_authorization", data={"client_id": "x"})).json()
+    for path in ("/login", "/device", f"/device?user_code={begun['user_code']}"):
+        assert '<form method="post" action="/logout">' in (await browser.get(path)).text, path
+    answer = await browser.post("/device", data={"user_code": begun["user_code"], "answer": "refuse"})
+    assert '<form method="post" action="/logout">' in answer.text
+
+
+async def test_of_too_many_sign_ins_the_oldest_ends(browser: httpx.AsyncClient, api: Api, ada: Caller) -> None:
+    await sign_in(browser, ada)
+    user = await api.database.run(lambda session: users.load(session, uuid.UUID(ada.id)))
+    later = timedelta(hours=1)
+    for _ in range(49):
+        await api.database.run(lambda session: sign_ins.open_browser(session, user, later, "another", ""))
+    assert (await browser.get("/api/v1/users/me")).status_code == 200
+    await api.database.run(lambda session: sign_ins.open_browser(session, user, later, "the last", ""))
+    assert (await browser.get("/api/v1/users/me")).status_code == 401
+
+
 async def test_whoever_is_signed_in_already_is_sent_on_at_once(browser: httpx.AsyncClient, ada: Caller) -> None:
     await sign_in(browser, ada)
     for next, to in (("/device?user_code=A-B", "/device?user_code=A-B"), ("//evil.example.org", None)):
@@ -237,7 +281,9 @@ async def test_a_name_that_nobody_can_have_is_somebody_who_is_not_there(
     assert (granted.status_code, granted.json()["error"]) == (400, "invalid_grant")
 
 
-@pytest.mark.parametrize("password", ["xk7-Qz", "password12345", "aaaaaaaaaaaaaaaa", "x" * 129])
+@pytest.mark.parametrize(
+    "password", ["xk7-Qz", "password12345", "aaaaaaaaaaaaaaaa", "kubevirtcluster", "kubernetes2026", "x" * 129]
+)
 async def test_a_weak_password_is_refused_with_advice_and_not_repeated(api: Api, password: str) -> None:
     user = await api.user()
     answer = await user.put("/users/me/password", json={"password": password})

@@ -20,7 +20,7 @@ def test_it_serves_https_and_nothing_else_on_that_port(tmp_path: Path) -> None:
     try:
         with httpx.Client(base_url=platform.url, verify=trusting, headers={"Origin": platform.url}) as http:
             health = http.get("/health")
-            assert health.headers["strict-transport-security"] == "max-age=31536000"
+            assert health.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
             metadata = http.get("/.well-known/oauth-authorization-server").json()
             assert metadata["issuer"] == platform.url
             token = {"Authorization": f"Bearer {platform.token}"}
@@ -30,6 +30,12 @@ def test_it_serves_https_and_nothing_else_on_that_port(tmp_path: Path) -> None:
             assert http.get("/api/v1/users/me").json()["username"] == "admin"
         with pytest.raises(httpx.TransportError):
             httpx.get(platform.url.replace("https", "http") + "/health")
+        with_cbc = ssl.create_default_context(cadata=authority.certificate.decode())
+        with_cbc.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert httpx.get(f"{platform.url}/health", verify=with_cbc).status_code == 200
+        with_cbc.set_ciphers("ECDHE+AES:!AESGCM:!AESCCM")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{platform.url}/health", verify=with_cbc)
         old = ssl.create_default_context(cadata=authority.certificate.decode())
         with pytest.deprecated_call():
             old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1

@@ -113,6 +113,24 @@ async def test_a_refused_handshake_is_told_in_the_servers_words() -> None:
                 assert (refused.value.code, refused.value.message) == (409, "VMI is paused")
 
 
+async def test_redirects_are_not_followed() -> None:
+    asked: list[bytes] = []
+
+    def elsewhere(connection: Connection, head: bytes) -> None:
+        asked.append(head)
+        connection.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+
+    with served(elsewhere) as port:
+        async with _client(port) as client:
+            for opening in (client.websocket("/", [], "p"), client.body("/", []), client.picture("/", [])):
+                with pytest.raises(Refusal) as refused:
+                    await opening
+                assert refused.value.code == 302
+    assert len(asked) == 3
+
+
 async def test_a_body_that_is_cut_is_not_taken_for_a_whole_one() -> None:
     with served(cut) as port:
         async with _client(port) as client:
