@@ -2,7 +2,6 @@
 
 import gzip
 import secrets
-from enum import StrEnum
 from functools import lru_cache
 from mimetypes import guess_type
 from pathlib import Path
@@ -24,17 +23,8 @@ _NONCE = '<meta name="csp-nonce" content="" />'
 _ASSETS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 
 
-class Page(StrEnum):
-    """The first word of the console's addresses; the rest of them is the console's own."""
-
-    CLUSTERS = "clusters"
-    INSTANCES = "instances"
-    OPERATIONS = "operations"
-    AUDIT = "audit"
-    ACCOUNT = "account"
-    USERS = "users"
-    CATALOGUE = "catalogue"
-    PLATFORM = "platform"
+# The first words of the console's addresses; the rest of them is the console's own.
+PAGES = ("clusters", "instances", "operations", "audit", "account", "users", "catalogue", "platform")
 
 
 @router.get("/assets/{name}", dependencies=[PUBLIC])
@@ -50,22 +40,7 @@ async def asset(request: Request, name: str) -> Response:
     return Response(plain, media_type=kind, headers=_ASSETS)
 
 
-@router.get("/", dependencies=[PUBLIC])
-async def home(request: Request) -> Response:
-    return _page(request)
-
-
-@router.get("/{page}", dependencies=[PUBLIC])
-async def page(request: Request, page: Page) -> Response:
-    return _page(request)
-
-
-@router.get("/{page}/{rest:path}", dependencies=[PUBLIC])
-async def below(request: Request, page: Page, rest: str) -> Response:
-    return _page(request)
-
-
-def _page(request: Request) -> Response:
+async def page(request: Request) -> Response:
     built = state_of(request).settings.console_dir / "index.html"
     if not built.is_file():
         return pages.said(
@@ -77,6 +52,10 @@ def _page(request: Request) -> Response:
     nonce = secrets.token_urlsafe(16)
     html = built.read_text().replace(_NONCE, _NONCE.replace('content=""', f'content="{nonce}"'))
     return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce)})
+
+
+for _path in ("/", *(f"/{name}{rest}" for name in PAGES for rest in ("", "/{rest:path}"))):
+    router.add_api_route(_path, page, dependencies=[PUBLIC])
 
 
 @lru_cache(maxsize=4)

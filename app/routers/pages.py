@@ -13,7 +13,8 @@ _STYLE = (
     "box-sizing:border-box;padding:.5rem;border:1px solid #8a9099;border-radius:.3rem}button,.button{font:inherit;"
     "display:inline-block;margin:1.2rem .6rem 0 0;padding:.5rem 1rem;border:1px solid #1f4fa3;border-radius:.3rem;"
     "background:#1f4fa3;color:#fff;text-decoration:none;cursor:pointer}.second{background:#fff;color:#1f4fa3}"
-    "summary{margin-top:1.5rem;cursor:pointer}.wrong{border-left:.3rem solid #b3261e;padding-left:.7rem}dt{font-weight:600}dd{margin:0 0 .6rem}"
+    "summary{margin-top:1.5rem;cursor:pointer}"
+    ".wrong{border-left:.3rem solid #b3261e;padding-left:.7rem}dt{font-weight:600}dd{margin:0 0 .6rem}"
     "@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#1a1b1e}input{color:inherit;background:#25262b}"
     ".second{background:transparent;color:#8fb4ff;border-color:#8fb4ff}}"
 )
@@ -55,8 +56,8 @@ def sign_in(next: str, provider: str | None, wrong: str | None = None, status: i
 def signed_in(username: str) -> Response:
     return _page(
         "CMP",
-        f'<p>You are signed in as <strong>{escape(username)}</strong>.</p><a class="button" href="/">Open the console</a>'
-        + _SIGN_OUT,
+        f"<p>You are signed in as <strong>{escape(username)}</strong>.</p>"
+        f'<a class="button" href="/">Open the console</a>{_SIGN_OUT}',
     )
 
 
