@@ -1387,6 +1387,12 @@ export interface components {
             user_data?: string | null;
         };
         /**
+         * ClusterAction
+         * @description What can be done with a cluster as a whole.
+         * @enum {string}
+         */
+        ClusterAction: "operate" | "change" | "scale" | "share" | "transfer" | "delete";
+        /**
          * ClusterChange
          * @description What is to be different; what is left out stays.
          *
@@ -1524,6 +1530,14 @@ export interface components {
          * ClusterRead
          * @example {
          *       "access": "owner",
+         *       "allowed_actions": [
+         *         "operate",
+         *         "change",
+         *         "scale",
+         *         "share",
+         *         "transfer",
+         *         "delete"
+         *       ],
          *       "container": {
          *         "env": {},
          *         "ports": [],
@@ -1599,6 +1613,11 @@ export interface components {
         ClusterRead: {
             /** @description What you are to it; role: your role looks after everybody's. */
             access: components["schemas"]["Access"];
+            /**
+             * Allowed Actions
+             * @description What you may do with it now.
+             */
+            allowed_actions: components["schemas"]["ClusterAction"][];
             /** @description For containers. */
             container: components["schemas"]["ContainerSettingsRead"] | null;
             /**
@@ -2663,6 +2682,63 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** MeRead */
+        MeRead: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Disabled */
+            disabled: boolean;
+            /** Has Password */
+            has_password: boolean;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            kind: components["schemas"]["UserKind"];
+            /**
+             * Permissions
+             * @description What your role and the credential that you use let you do.
+             */
+            permissions: components["schemas"]["Permission"][];
+            /** Quota Clusters */
+            quota_clusters: number;
+            /** Quota Cpu */
+            quota_cpu: number;
+            /** Quota Instances */
+            quota_instances: number;
+            /** Quota Memory */
+            quota_memory: number;
+            /** Quota Storage */
+            quota_storage: number;
+            quota_strategy: components["schemas"]["QuotaStrategy"];
+            role: components["schemas"]["Role"];
+            /**
+             * Token Hint
+             * @description How the token that it was made with, or that replaced it, begins and ends.
+             */
+            token_hint: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Used Clusters */
+            used_clusters: number;
+            /** Used Cpu */
+            used_cpu: number;
+            /** Used Instances */
+            used_instances: number;
+            /** Used Memory */
+            used_memory: number;
+            /** Used Storage */
+            used_storage: number;
+            /** Username */
+            username: string;
+        };
         /**
          * Operate
          * @example {
@@ -2778,6 +2854,11 @@ export interface components {
              */
             password: string;
         };
+        /**
+         * Permission
+         * @enum {string}
+         */
+        Permission: "clusters:read" | "clusters:write" | "clusters:share" | "instances:operate" | "instances:logs" | "instances:reach" | "self:read" | "tokens:write" | "catalogue:read" | "catalogue:write" | "everyones" | "users:read" | "users:write" | "platform:write" | "audit:verify";
         /**
          * PersistentVolume
          * @description A disk of each instance's own, kept while the instance exists, whatever happens to what runs in it.
@@ -10369,7 +10450,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserRead"];
+                    "application/json": components["schemas"]["MeRead"];
                 };
             };
             /** @description You have the present representation. */
