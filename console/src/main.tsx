@@ -22,6 +22,15 @@ const client = new QueryClient({
   },
 });
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content;
+if (nonce) {
+  // The terminal's library writes its styles into elements of its own, and cannot be told the nonce.
+  const create = document.createElement.bind(document);
+  document.createElement = (name: string, options?: ElementCreationOptions) => {
+    const made = create(name, options);
+    if (made instanceof HTMLStyleElement) made.nonce = nonce;
+    return made;
+  };
+}
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 

@@ -18,21 +18,66 @@ const at = <Path extends string>(path: Path, component: ReturnType<typeof lazyRo
   createRoute({ getParentRoute: () => root, path, component, validateSearch: search });
 
 const tree = root.addChildren([
-  at("/", lazyRouteComponent(() => import("./pages/overview"), "Overview")),
-  at("/clusters", lazyRouteComponent(() => import("./pages/clusters/list"), "Clusters")),
-  at("/clusters/new", lazyRouteComponent(() => import("./pages/clusters/create"), "CreateCluster")),
-  at("/clusters/$cluster", lazyRouteComponent(() => import("./pages/clusters/detail"), "Cluster")),
-  at("/instances", lazyRouteComponent(() => import("./pages/instances/list"), "Instances")),
-  at("/instances/$instance", lazyRouteComponent(() => import("./pages/instances/detail"), "Instance")),
-  at("/instances/$instance/terminal", lazyRouteComponent(() => import("./pages/instances/terminal"), "Terminal")),
-  at("/instances/$instance/screen", lazyRouteComponent(() => import("./pages/instances/screen"), "Screen")),
-  at("/operations", lazyRouteComponent(() => import("./pages/operations"), "Operations")),
-  at("/audit", lazyRouteComponent(() => import("./pages/audit"), "Audit")),
-  at("/account", lazyRouteComponent(() => import("./pages/account"), "Account")),
-  at("/users", lazyRouteComponent(() => import("./pages/users/list"), "Users")),
-  at("/users/$user", lazyRouteComponent(() => import("./pages/users/detail"), "User")),
-  at("/catalogue", lazyRouteComponent(() => import("./pages/catalogue"), "Catalogue")),
-  at("/platform", lazyRouteComponent(() => import("./pages/platform"), "Platform")),
+  at(
+    "/",
+    lazyRouteComponent(() => import("./pages/overview"), "Overview"),
+  ),
+  at(
+    "/clusters",
+    lazyRouteComponent(() => import("./pages/clusters/list"), "Clusters"),
+  ),
+  at(
+    "/clusters/new",
+    lazyRouteComponent(() => import("./pages/clusters/create"), "CreateCluster"),
+  ),
+  at(
+    "/clusters/$cluster",
+    lazyRouteComponent(() => import("./pages/clusters/detail"), "Cluster"),
+  ),
+  at(
+    "/instances",
+    lazyRouteComponent(() => import("./pages/instances/list"), "Instances"),
+  ),
+  at(
+    "/instances/$instance",
+    lazyRouteComponent(() => import("./pages/instances/detail"), "Instance"),
+  ),
+  at(
+    "/instances/$instance/terminal",
+    lazyRouteComponent(() => import("./pages/instances/terminal"), "Terminal"),
+  ),
+  at(
+    "/instances/$instance/screen",
+    lazyRouteComponent(() => import("./pages/instances/screen"), "Screen"),
+  ),
+  at(
+    "/operations",
+    lazyRouteComponent(() => import("./pages/operations"), "Operations"),
+  ),
+  at(
+    "/audit",
+    lazyRouteComponent(() => import("./pages/audit"), "Audit"),
+  ),
+  at(
+    "/account",
+    lazyRouteComponent(() => import("./pages/account"), "Account"),
+  ),
+  at(
+    "/users",
+    lazyRouteComponent(() => import("./pages/users/list"), "Users"),
+  ),
+  at(
+    "/users/$user",
+    lazyRouteComponent(() => import("./pages/users/detail"), "User"),
+  ),
+  at(
+    "/catalogue",
+    lazyRouteComponent(() => import("./pages/catalogue"), "Catalogue"),
+  ),
+  at(
+    "/platform",
+    lazyRouteComponent(() => import("./pages/platform"), "Platform"),
+  ),
 ]);
 
 export function routerWith(client: QueryClient) {

@@ -60,7 +60,13 @@ export function useMay(permission: Schemas["Permission"]): boolean {
   return useMe().permissions.includes(permission);
 }
 
-type Place = { to: string; label: string; icon: ComponentType<{ size?: number }>; needs?: Schemas["Permission"]; key: string };
+type Place = {
+  to: string;
+  label: string;
+  icon: ComponentType<{ size?: number }>;
+  needs?: Schemas["Permission"];
+  key: string;
+};
 const PLACES: Place[] = [
   { to: "/", label: "Overview", icon: IconLayoutDashboard, key: "o" },
   { to: "/clusters", label: "Clusters", icon: IconBox, key: "c" },
@@ -123,7 +129,11 @@ function SignedIn() {
     { id: "docs", label: "API documentation", onClick: () => window.location.assign("/docs") },
   ];
   return (
-    <AppShell header={{ height: 52 }} navbar={{ width: 220, breakpoint: "sm", collapsed: { mobile: !opened } }} padding="md">
+    <AppShell
+      header={{ height: 52 }}
+      navbar={{ width: 220, breakpoint: "sm", collapsed: { mobile: !opened } }}
+      padding="md"
+    >
       <a className="skip" href="#main">
         Skip to the page
       </a>
@@ -164,7 +174,12 @@ function SignedIn() {
       <AppShell.Main id="main" tabIndex={-1}>
         <Outlet />
       </AppShell.Main>
-      <Spotlight actions={actions} shortcut="mod + K" nothingFound="Nothing of that name" searchProps={{ placeholder: "Go to, or do…" }} />
+      <Spotlight
+        actions={actions}
+        shortcut="mod + K"
+        nothingFound="Nothing of that name"
+        searchProps={{ placeholder: "Go to, or do…" }}
+      />
       <Modal opened={keys} onClose={closeKeys} title="Keys">
         <Stack gap="xs">
           <Keys keys={["Ctrl", "K"]} what="Go to a page, or do something" />
@@ -216,7 +231,12 @@ function Schemes() {
   const label = dark ? "Light theme" : "Dark theme";
   return (
     <Tooltip label={label}>
-      <ActionIcon variant="subtle" color="gray" aria-label={label} onClick={() => setColorScheme(dark ? "light" : "dark")}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        aria-label={label}
+        onClick={() => setColorScheme(dark ? "light" : "dark")}
+      >
         {dark ? <IconSun size={18} /> : <IconMoon size={18} />}
       </ActionIcon>
     </Tooltip>
@@ -255,4 +275,3 @@ function Who({ keys }: { keys: () => void }) {
     </Menu>
   );
 }
-

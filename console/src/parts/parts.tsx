@@ -35,7 +35,14 @@ const COLOURS: Record<string, string> = {
 /** A state in its own word; the colour only helps. */
 export function State({ of }: { of: string }) {
   return (
-    <Badge variant="dot" color={COLOURS[of] ?? "blue"} tt="none" fw={500} radius="sm">
+    <Badge
+      variant="dot"
+      color={COLOURS[of] ?? "blue"}
+      tt="none"
+      fw={500}
+      radius="sm"
+      style={{ flexShrink: 0, minWidth: "max-content" }}
+    >
       {sentence(of)}
     </Badge>
   );
@@ -71,7 +78,12 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
       </Text>
       <Group gap="sm" mt="xs">
         {again && (
-          <Button size="compact-sm" variant="default" leftSection={<IconRefresh size={14} aria-hidden />} onClick={again}>
+          <Button
+            size="compact-sm"
+            variant="default"
+            leftSection={<IconRefresh size={14} aria-hidden />}
+            onClick={again}
+          >
             Try again
           </Button>
         )}
@@ -153,7 +165,17 @@ export function Heading({ title, children, beside }: { title: string; children?:
 }
 
 /** So much of so much, in words and as a bar. */
-export function Bar({ label, used, total, say }: { label: string; used: number; total: number; say: (n: number) => string }) {
+export function Bar({
+  label,
+  used,
+  total,
+  say,
+}: {
+  label: string;
+  used: number;
+  total: number;
+  say: (n: number) => string;
+}) {
   const part = total > 0 ? Math.min(100, (used / total) * 100) : 100;
   const colour = part >= 95 ? "red" : part >= 80 ? "orange" : "blue";
   return (
