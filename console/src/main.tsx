@@ -10,7 +10,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ProblemError } from "./api/client";
 import { routerWith } from "./routes";
-import { theme } from "./theme";
+import { theme, variables } from "./theme";
 
 const client = new QueryClient({
   defaultOptions: {
@@ -36,7 +36,12 @@ if (root === null) throw new Error("index.html has no #root");
 
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce ?? ""}>
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={variables}
+      defaultColorScheme="auto"
+      getStyleNonce={() => nonce ?? ""}
+    >
       <QueryClientProvider client={client}>
         <Notifications position="bottom-right" />
         <RouterProvider router={routerWith(client)} />

@@ -108,15 +108,15 @@ export function Shell() {
 function SignedIn() {
   const me = useMe();
   const [opened, { toggle, close }] = useDisclosure();
-  const [keys, { toggle: toggleKeys, close: closeKeys }] = useDisclosure();
+  const [keys, { open: openKeys, close: closeKeys }] = useDisclosure();
   const navigate = useNavigate();
   const everyones = me.permissions.includes("everyones");
   useLive(everyones);
   const places = [...PLACES, ...ADMINISTRATION].filter(({ needs }) => !needs || me.permissions.includes(needs));
   const mayCreate = me.permissions.includes("clusters:write");
   useHotkeys([
-    ["?", toggleKeys],
-    ["shift+?", toggleKeys],
+    ["?", openKeys],
+    ["shift+?", openKeys],
     ["/", () => openSpotlight()],
     ...places.map(({ to, key }): [string, () => void] => [`alt+${key}`, () => void navigate({ to })]),
     ["alt+n", () => mayCreate && void navigate({ to: "/clusters/new" })],
@@ -148,7 +148,7 @@ function SignedIn() {
             </Link>
           </Group>
           <Group gap="xs" wrap="nowrap">
-            <UnstyledButton onClick={openSpotlight} aria-label="Go to, or do" visibleFrom="sm">
+            <UnstyledButton onClick={openSpotlight} visibleFrom="sm">
               <Group gap={6}>
                 <IconSearch size={16} aria-hidden />
                 <Text size="sm">Go to…</Text>
@@ -156,7 +156,7 @@ function SignedIn() {
               </Group>
             </UnstyledButton>
             <Schemes />
-            <Who keys={toggleKeys} />
+            <Who keys={openKeys} />
           </Group>
         </Group>
       </AppShell.Header>

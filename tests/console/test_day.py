@@ -113,10 +113,10 @@ def test_the_quota_says_no_and_the_administrator_gives_more(
     with httpx.Client(base_url=str(admin.base_url), headers={"Authorization": f"Bearer {boss['token']}"}) as client:
         assert client.put("/users/me/password", json={"password": PASSWORD}).status_code == 204
         hers = open_page(Person(boss["username"], client), f"/users/{ada.name}")
-        hers.get_by_role("button", name="Change limits").click()
-        hers.get_by_role("dialog").get_by_label("Cores").fill("4")
+        hers.get_by_role("button", name="Change", exact=True).click()
+        hers.get_by_role("dialog").get_by_label("CPU (cores)").fill("4")
         hers.get_by_role("dialog").get_by_role("button", name="Save").click()
-        expect(hers.get_by_text("of 4 cores")).to_be_visible()
+        expect(hers.get_by_text("0 cores of 4 cores")).to_be_visible()
     page.get_by_role("button", name="Create").click()
     expect(page.locator("[data-instance]")).to_have_count(4)
     assert ada.api.delete(f"/clusters/{name}").status_code == 202

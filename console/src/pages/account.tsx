@@ -87,8 +87,9 @@ function Password({ mayWrite }: { mayWrite: boolean }) {
             {verb}
           </Button>
         )}
+        <Text size="sm">Programs come in with tokens, below.</Text>
         <Text size="sm">
-          Programs come in with tokens, below. <Docs path="/docs">How the API is used</Docs>
+          <Docs path="/docs">How the API is used</Docs>
         </Text>
       </Stack>
       <Modal opened={opened} onClose={() => setOpened(false)} title={verb}>

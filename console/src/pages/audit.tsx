@@ -94,12 +94,14 @@ export function Audit() {
         <TextInput
           label="From"
           type="datetime-local"
+          key={`since ${filters.since}`}
           defaultValue={local(filters.since)}
           onBlur={(event) => setFilters({ since: instant(event.currentTarget.value) })}
         />
         <TextInput
           label="Before"
           type="datetime-local"
+          key={`until ${filters.until}`}
           defaultValue={local(filters.until)}
           onBlur={(event) => setFilters({ until: instant(event.currentTarget.value) })}
         />
@@ -140,6 +142,7 @@ function Verified({ entries, unkeyed, broken_at, close }: Schemas["AuditVerified
   return (
     <Alert
       role="status"
+      variant="default"
       mb="sm"
       color={whole ? "teal" : "red"}
       icon={whole ? <IconCheck aria-hidden /> : <IconAlertTriangle aria-hidden />}
@@ -159,9 +162,12 @@ function Verified({ entries, unkeyed, broken_at, close }: Schemas["AuditVerified
   );
 }
 
+/** Enough to tell requests apart; what is copied is whole. */
+const short = (id: string) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
+
 function Rows({ rows }: { rows: Entry[] }) {
   return (
-    <Table.ScrollContainer minWidth={980}>
+    <Table.ScrollContainer minWidth={900}>
       <Table verticalSpacing={6}>
         <Table.Thead>
           <Table.Tr>
@@ -192,8 +198,8 @@ function Rows({ rows }: { rows: Entry[] }) {
               <Table.Td style={{ whiteSpace: "nowrap" }}>
                 <State of={row.outcome} /> {row.status}
               </Table.Td>
-              <Table.Td maw={190}>
-                <Copy text={row.request_id} />
+              <Table.Td>
+                <Copy text={row.request_id} label={short(row.request_id)} />
               </Table.Td>
             </Table.Tr>
           ))}

@@ -25,6 +25,7 @@ import { Confirm } from "../parts/confirm";
 import { Heading, Loaded, Trouble } from "../parts/parts";
 import { cores, memory } from "../parts/words";
 import { useMay } from "../shell";
+import { ActionsAbove } from "./lists";
 
 type Image = Schemas["ImageRead"];
 type Flavour = Schemas["FlavourRead"];
@@ -72,7 +73,7 @@ function Images() {
                     <Table.Th>For</Table.Th>
                     <Table.Th>Image</Table.Th>
                     <Table.Th>What it is</Table.Th>
-                    {mayWrite && <Table.Th aria-label="Actions" />}
+                    {mayWrite && <ActionsAbove />}
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -137,7 +138,7 @@ function Flavours() {
                     <Table.Th>CPU</Table.Th>
                     <Table.Th>Memory</Table.Th>
                     <Table.Th>What it is</Table.Th>
-                    {mayWrite && <Table.Th aria-label="Actions" />}
+                    {mayWrite && <ActionsAbove />}
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -194,7 +195,7 @@ function Section({ title, add, onAdd, children }: Section) {
           {title}
         </Title>
         {add && (
-          <Button size="compact-md" variant="default" onClick={onAdd}>
+          <Button size="compact-sm" variant="default" onClick={onAdd}>
             {add}
           </Button>
         )}
@@ -517,7 +518,7 @@ function FlavourCreate({ close }: { close: Close }) {
         <NumberInput label="CPU (cores)" value={cpu} onChange={setCpu} min={0} step={0.5} required />
         <NumberInput label="Memory (GiB)" value={gibibytes} onChange={setGibibytes} min={0} step={0.5} required />
       </Group>
-      <Text size="sm">A size never changes: for another one, add a flavour and deprecate this.</Text>
+      <Text size="sm">Its size never changes later: another size is another flavour.</Text>
       {type === "container" && (
         <TextInput
           label="Runtime class"

@@ -1,5 +1,5 @@
 /** What the lists of operations, entries, users share: pages one after another, fields that filter, spans of time. */
-import { Button, TextInput, type TextInputProps } from "@mantine/core";
+import { Button, Table, TextInput, type TextInputProps, VisuallyHidden } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
@@ -25,6 +25,15 @@ export function Listed<T>({ query, empty, children }: Given<T>) {
         </Button>
       )}
     </>
+  );
+}
+
+/** Above the buttons of each row. */
+export function ActionsAbove() {
+  return (
+    <Table.Th>
+      <VisuallyHidden>Actions</VisuallyHidden>
+    </Table.Th>
   );
 }
 

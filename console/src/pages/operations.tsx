@@ -141,6 +141,7 @@ export function Of({ operation }: { operation: Operation }) {
       ) : (
         <Anchor
           inherit
+          underline="always"
           renderRoot={(props) => <Link to="/clusters/$cluster" params={{ cluster: cluster_id }} {...props} />}
         >
           {name}

@@ -1,5 +1,5 @@
 /** How CMP is: its parts, who runs out of what, what goes wrong. */
-import { Anchor, Card, Group, SimpleGrid, Stack, Table, Text, Title } from "@mantine/core";
+import { Anchor, Card, Group, List, SimpleGrid, Stack, Table, Text, Title } from "@mantine/core";
 import { IconAlertTriangle, IconCircleCheck } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -76,29 +76,23 @@ function Near() {
     >
       {rows?.length === 0 && <Text size="sm">Nobody: everybody has a fifth or more left.</Text>}
       {rows && rows.length > 0 && (
-        <Table.ScrollContainer minWidth={420}>
-          <Table verticalSpacing={6}>
-            <Table.Tbody>
-              {rows.slice(0, FEW).map((user) => (
-                <Table.Tr key={user.id}>
-                  <Table.Td>
-                    <Anchor
-                      inherit
-                      renderRoot={(props) => <Link to="/users/$user" params={{ user: user.username }} {...props} />}
-                    >
-                      {user.username}
-                    </Anchor>
-                  </Table.Td>
-                  <Table.Td>
-                    {near(user)
-                      .map(({ of, label }) => `${label} ${percent(part(user, of))}`)
-                      .join(", ")}
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
+        <List listStyleType="none" spacing="xs" size="sm">
+          {rows.slice(0, FEW).map((user) => (
+            <List.Item key={user.id}>
+              <Anchor
+                inherit
+                underline="always"
+                renderRoot={(props) => <Link to="/users/$user" params={{ user: user.username }} {...props} />}
+              >
+                {user.username}
+              </Anchor>
+              {": "}
+              {near(user)
+                .map(({ of, label }) => `${label} ${percent(part(user, of))}`)
+                .join(", ")}
+            </List.Item>
+          ))}
+        </List>
       )}
       {((rows && rows.length > FEW) || query.hasNextPage) && (
         <Link to="/users" search={{ near: "true" }}>

@@ -25,6 +25,7 @@ import { Confirm } from "../../parts/confirm";
 import { Ago, Bar, Heading, Loaded, Trouble } from "../../parts/parts";
 import { count, sentence } from "../../parts/words";
 import { useMay, useMe } from "../../shell";
+import { ActionsAbove } from "../lists";
 import { DIMENSIONS, LimitFields, limitsOf, near, typedOf } from "./limits";
 import { Marks, ROLES, STRATEGIES } from "./list";
 import { ReplaceToken, Tokens } from "./tokens";
@@ -295,7 +296,7 @@ function Delete({ user }: { user: Read }) {
           <Text size="sm">The user, their tokens and sign-ins are gone for good.</Text>
           {has && (
             <Radio.Group
-              label={`What becomes of ${count(user.used_clusters, "cluster")}`}
+              label={`What becomes of their ${count(user.used_clusters, "cluster")}`}
               value={clusters}
               onChange={(value) => setClusters(value === "delete" ? "delete" : "transfer")}
             >
@@ -477,7 +478,7 @@ function Identities({ user, mayWrite }: { user: Read; mayWrite: boolean }) {
           Single sign-on
         </Title>
         {mayWrite && (
-          <Button size="compact-md" variant="default" onClick={() => setLinking(true)}>
+          <Button size="compact-sm" variant="default" onClick={() => setLinking(true)}>
             Link
           </Button>
         )}
@@ -497,7 +498,7 @@ function Identities({ user, mayWrite }: { user: Read; mayWrite: boolean }) {
                     <Table.Th>Provider</Table.Th>
                     <Table.Th>Subject</Table.Th>
                     <Table.Th>Linked</Table.Th>
-                    {mayWrite && <Table.Th aria-label="Actions" />}
+                    {mayWrite && <ActionsAbove />}
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>

@@ -21,7 +21,7 @@ import { Confirm } from "../../parts/confirm";
 import { Ago, Loaded, Trouble } from "../../parts/parts";
 import { sentence } from "../../parts/words";
 import { CREDENTIALS } from "../audit";
-import { instant } from "../lists";
+import { ActionsAbove, instant } from "../lists";
 
 type Token = Schemas["ApiTokenRead"];
 /** More than one may have. */
@@ -67,7 +67,7 @@ export function Tokens({ user, mayWrite, children }: Given & { children?: ReactN
           {mayWrite && (
             <Group gap="xs">
               {children}
-              <Button size="compact-md" onClick={() => setMaking(true)}>
+              <Button size="compact-sm" onClick={() => setMaking(true)}>
                 Make a token
               </Button>
             </Group>
@@ -94,7 +94,7 @@ export function Tokens({ user, mayWrite, children }: Given & { children?: ReactN
               user={user}
               mayWrite={mayWrite}
               rows={items.filter(({ kind }) => kind === "browser" || kind === "oauth")}
-              none="None. Whoever signs in with a browser, or lets a program in, is listed here."
+              none="None. Whoever signs in with a password or single sign-on, or lets a program in, is listed here."
               signIns
             />
           )}
@@ -150,7 +150,7 @@ function Rows({ user, mayWrite, rows, none, signIns }: Given & { rows: Token[]; 
               <Table.Th>Last used</Table.Th>
               <Table.Th>Ends</Table.Th>
               <Table.Th>{signIns ? "Since" : "Made"}</Table.Th>
-              {mayWrite && <Table.Th aria-label="Actions" />}
+              {mayWrite && <ActionsAbove />}
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -329,6 +329,7 @@ export function Once({ secrets, close }: { secrets: Secrets | null; close: () =>
       closeOnEscape={false}
       withCloseButton={false}
       transitionProps={{ duration: 0 }}
+      size="lg"
     >
       <Stack>
         <Text size="sm">Copy it now and keep it safe: it is shown this once, and nobody can show it again.</Text>
@@ -339,7 +340,6 @@ export function Once({ secrets, close }: { secrets: Secrets | null; close: () =>
               value={value}
               readOnly
               flex={1}
-              ff="monospace"
               onFocus={(event) => event.currentTarget.select()}
             />
             <CopyButton value={value}>
@@ -387,7 +387,7 @@ export function ReplaceToken({ user, own }: { user: string; own: boolean }) {
   return (
     <>
       <Button
-        size="compact-md"
+        size="compact-sm"
         variant="default"
         onClick={() => {
           replace.reset();
