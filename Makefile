@@ -17,6 +17,10 @@ console/dist/index.html: docs/openapi.json $(shell find console/src console/*.js
 	cd console && npm ci --no-audit --no-fund --silent && npm run --silent build
 	@touch $@
 
+.PHONY: pictures
+pictures: install ## every page of the console as a picture, into pictures/; two of them into docs/pictures/
+	$(UV) run --no-sync python -m tests.console.pictures
+
 .PHONY: run
 run: install ## CMP on http://127.0.0.1:8000 with SQLite and the simulator, until Ctrl-C
 	@if command -v npm > /dev/null; then $(MAKE) --silent console; else echo "No console: install Node.js 20 or newer for it."; fi

@@ -248,8 +248,10 @@ function Who({ keys }: { keys: () => void }) {
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
-        <UnstyledButton aria-label={`${me.username}: account`}>
-          <Avatar size={30} radius="xl" name={me.username} color="initials" />
+        <UnstyledButton aria-label={`Account of ${me.username}`}>
+          <Avatar size={30} radius="xl" variant="filled" color="blue" aria-hidden>
+            {me.username.slice(0, 2).toUpperCase()}
+          </Avatar>
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>

@@ -8,6 +8,10 @@ export const theme = createTheme({
   respectReducedMotion: true,
   autoContrast: true,
   primaryShade: { light: 8, dark: 8 },
+  components: {
+    Modal: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
+  },
 });
 
 /** Words that stand back are still read: 7:1 on their ground. */

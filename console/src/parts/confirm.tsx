@@ -43,7 +43,7 @@ export function Confirm({ opened, onClose, title, children, verb, name, busy, er
           <Trouble error={error} />
           <Group justify="flex-end">
             <Button variant="default" onClick={onClose}>
-              Keep it
+              Cancel
             </Button>
             <Button type="submit" color="red" disabled={!ready} loading={busy}>
               {verb}
