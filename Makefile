@@ -11,8 +11,19 @@ install: ## uv where it is missing, then exactly what uv.lock names
 	@test -x "$$(command -v $(UV))" || python3 -m pip install --quiet --target .uv uv==0.13.9
 	@$(UV) sync --quiet --locked
 
+.PHONY: console
+console: console/dist/index.html ## the web console, built; needs Node.js 20 or newer
+console/dist/index.html: docs/openapi.json $(shell find console/src console/*.json console/*.ts console/index.html 2>/dev/null)
+	cd console && npm ci --no-audit --no-fund --silent && npm run --silent build
+	@touch $@
+
+.PHONY: pictures
+pictures: install ## every page of the console as a picture, into pictures/; two of them into docs/pictures/
+	$(UV) run --no-sync python -m tests.console.pictures
+
 .PHONY: run
 run: install ## CMP on http://127.0.0.1:8000 with SQLite and the simulator, until Ctrl-C
+	@if command -v npm > /dev/null; then $(MAKE) --silent console; else echo "No console: install Node.js 20 or newer for it."; fi
 	@exec $(UV) run --no-sync python main.py
 
 .PHONY: check

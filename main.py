@@ -31,6 +31,7 @@ from app.routers import (
     audit,
     cluster_list,
     clusters,
+    console,
     events,
     flavours,
     grants,
@@ -95,7 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.cmp = parts.of(settings)
     for router in (*(noun.router for noun in _NOUNS), *_BESIDE):
         app.include_router(router, prefix=_API)
-    for noun in (oauth, sign_ins, health):
+    for noun in (oauth, sign_ins, health, console):
         app.include_router(noun.router)
     problems.install(app)
     openapi.install(app)

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import pytest
 from playwright.sync_api import Browser
 
-from testbed import Unavailable, build, kubernetes, kubevirt
+from testbed import Unavailable, build, console, kubernetes, kubevirt
 from testbed import browser as browsers
 from testbed import node as nodes
 from testbed.databases import DatabaseServer, MariaDB, MySQL, PostgreSQL
@@ -121,6 +122,15 @@ def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
             _skip(pytestconfig, "Chromium", reason)
         pytestconfig.stash[_KEY]["Chromium"] = f"ran on {opened.version}"
         yield opened
+
+
+@pytest.fixture(scope="session")
+def console_dir(pytestconfig: pytest.Config) -> Path:
+    """The built console."""
+    try:
+        return console.built()
+    except Unavailable as reason:
+        _skip(pytestconfig, "Console", reason)
 
 
 @pytest.fixture(scope="session")

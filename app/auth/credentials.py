@@ -71,10 +71,17 @@ async def presented(access_tokens: AccessTokens, authorization: str | None) -> s
 
 
 def session_hash(cookie: str) -> str:
-    """Raises Unauthenticated."""
-    if not well_formed(cookie, SESSION_PREFIX):
+    """Of a session, or of the API token that somebody signed in with. Raises Unauthenticated."""
+    if not well_formed(cookie, SESSION_PREFIX) and not well_formed(cookie, TOKEN_PREFIX):
         raise not_known()
     return token_hash(cookie)
+
+
+def token_hash_of(token: str) -> str:
+    """Of an API token. Raises Unauthenticated for what cannot be one."""
+    if not well_formed(token, TOKEN_PREFIX):
+        raise not_known()
+    return token_hash(token)
 
 
 def not_known() -> Unauthenticated:

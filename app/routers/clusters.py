@@ -140,7 +140,7 @@ async def delete(
     if_match: IfMatch = None,
 ) -> Response:
     async def work(session: Session) -> Outcome:
-        view = await clusters.load(session, viewer, key_of(cluster), lock=True)
+        view = await clusters.hold(session, viewer, key_of(cluster))
         unchanged(if_match, lambda: views.cluster(view))
         operation = await clusters.delete(session, viewer, view, request_id())
         message = f"Cluster {view.cluster.name} is being deleted."
@@ -167,7 +167,7 @@ async def delete_many(
     request: Request, state: CurrentState, viewer: CurrentViewer, body: schemas.BulkDelete
 ) -> Response:
     async def one(session: Session, id: str) -> bulk.Done:
-        view = await clusters.load(session, viewer, key_of(id), lock=True)
+        view = await clusters.hold(session, viewer, key_of(id))
         operation = await clusters.delete(session, viewer, view, request_id())
         return bulk.Done(operation, view.cluster.id)
 

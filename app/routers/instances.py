@@ -110,7 +110,7 @@ async def operate(
 ) -> Response:
     async def work(session: Session) -> Outcome:
         if if_match is not None:
-            await instances.hold(session, viewer, [key_of(instance)], body.operation)
+            await instances.hold_one(session, viewer, key_of(instance), body.operation)
             shown = await _shown(session, viewer, key_of(instance), lock=True)
             unchanged(if_match, lambda: shown)
         changed, operation = await instances.operate(

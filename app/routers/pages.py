@@ -13,7 +13,10 @@ _STYLE = (
     "box-sizing:border-box;padding:.5rem;border:1px solid #8a9099;border-radius:.3rem}button,.button{font:inherit;"
     "display:inline-block;margin:1.2rem .6rem 0 0;padding:.5rem 1rem;border:1px solid #1f4fa3;border-radius:.3rem;"
     "background:#1f4fa3;color:#fff;text-decoration:none;cursor:pointer}.second{background:#fff;color:#1f4fa3}"
+    "summary{margin-top:1.5rem;cursor:pointer}"
     ".wrong{border-left:.3rem solid #b3261e;padding-left:.7rem}dt{font-weight:600}dd{margin:0 0 .6rem}"
+    "@media(prefers-color-scheme:dark){body{color:#e8eaed;background:#1a1b1e}input{color:inherit;background:#25262b}"
+    ".second{background:transparent;color:#8fb4ff;border-color:#8fb4ff}}"
 )
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
@@ -40,7 +43,12 @@ def sign_in(next: str, provider: str | None, wrong: str | None = None, status: i
 <label for="username">Username</label><input id="username" name="username" autocomplete="username" required autofocus>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>
-<button>Sign in</button>{single}</form>""",
+<button>Sign in</button>{single}</form>
+<details><summary>Sign in with a token</summary><form method="post" action="/login">
+<input type="hidden" name="next" value="{escape(next)}"><label for="token">Token</label>
+<input id="token" name="token" type="password" autocomplete="off" required>
+<p>The first administrator's is in the file <code>admin-token</code> of CMP's data directory.</p>
+<button class="second">Sign in with the token</button></form></details>""",
         status,
     )
 
@@ -48,7 +56,8 @@ def sign_in(next: str, provider: str | None, wrong: str | None = None, status: i
 def signed_in(username: str) -> Response:
     return _page(
         "CMP",
-        f"<p>You are signed in as <strong>{escape(username)}</strong>.</p>{_SIGN_OUT}",
+        f"<p>You are signed in as <strong>{escape(username)}</strong>.</p>"
+        f'<a class="button" href="/">Open the console</a>{_SIGN_OUT}',
     )
 
 
@@ -77,6 +86,10 @@ and it shows this code.</p><dl><dt>Code</dt><dd>{escape(user_code)}</dd><dt>It c
 
 def answered(title: str, text: str) -> Response:
     return _page(title, f"<p>{escape(text)}</p>{_SIGN_OUT}")
+
+
+def said(title: str, text: str, status: int) -> Response:
+    return _page(title, f"<p>{escape(text)}</p>", status)
 
 
 def _wrong(text: str | None) -> str:

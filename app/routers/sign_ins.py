@@ -47,6 +47,8 @@ async def login(request: Request) -> Response:
     cookies.require_own_page(request)
     next = _ours(form.get("next", ""))
     try:
+        if "token" in form:
+            return await _entered_with(request, state, form["token"].strip(), next)
         user = await state.gate.by_password(form.get("username", ""), form.get("password", ""), address_of(request))
         return await _entered(request, state, user, "password", next)
     except (Unauthenticated, TooMany) as error:
@@ -189,6 +191,14 @@ async def _entered(request: Request, state: State, user: User, how: str, next: s
     secret = await state.database.run(work)
     response = RedirectResponse(next, 303)
     cookies.keep_session(request, response, secret, round(lifetime.total_seconds()))
+    return response
+
+
+async def _entered_with(request: Request, state: State, token: str, next: str) -> Response:
+    """The cookie carries the token itself: it gives no more than before, and what revokes it ends this too."""
+    await state.gate.by_token(token, address_of(request))
+    response = RedirectResponse(next, 303)
+    cookies.keep_session(request, response, token, round(timedelta(hours=state.settings.session_hours).total_seconds()))
     return response
 
 

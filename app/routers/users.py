@@ -98,10 +98,11 @@ async def list_users(
     )
 
 
-@router.get("/me", dependencies=[needs(Permission.SELF_READ)], response_model=schemas.UserRead, summary="Who you are")
+@router.get("/me", dependencies=[needs(Permission.SELF_READ)], response_model=schemas.MeRead, summary="Who you are")
 async def me(request: Request, state: CurrentState, viewer: CurrentViewer) -> Response:
     async with state.database.reading() as session:
-        return tagged(request, views.user(await users.load(session, viewer.user_id)))
+        permissions = [permission for permission in Permission if viewer.may(permission)]
+        return tagged(request, views.user(await users.load(session, viewer.user_id)) | {"permissions": permissions})
 
 
 @router.get(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.models import Cluster, Flavour, Image, Instance, InstanceType, Operation, Platform, User
+from app.models import Cluster, ClusterPhase, Flavour, Image, Instance, InstanceType, Operation, Platform, User
 from app.rules import lifecycle, naming, reach, units
-from app.rules.access import Access, Permission, Viewer
+from app.rules.access import Access, Permission, Viewer, allowed_actions
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
 from app.schemas.clusters import DEFAULTS, SETTINGS
 from app.services.clusters import ClusterView
@@ -92,9 +92,11 @@ def cluster_summary(row: Mapping[str, Any], owner: str, access: Access) -> dict[
 
 
 def cluster(view: ClusterView) -> dict[str, Any]:
+    going = view.cluster.phase == ClusterPhase.DELETING
     return {
         **cluster_summary(vars(view.cluster), view.owner, view.access),
         **_settings(view.cluster),
+        "allowed_actions": allowed_actions(view.viewer, view.access) if not going else [],
         "instances": [instance(member, view.viewer, view.access) for member in view.instances],
         "operation": operation(view.operation) if view.operation is not None else None,
     }

@@ -162,5 +162,35 @@ class Viewer:
         return self.may(permission) and (owns(access) or permission in GRANTS[GrantLevel(access)])
 
 
+class ClusterAction(enum.StrEnum):
+    """What can be done with a cluster as a whole."""
+
+    OPERATE = "operate"
+    CHANGE = "change"
+    SCALE = "scale"
+    SHARE = "share"
+    TRANSFER = "transfer"
+    DELETE = "delete"
+
+
+_ACTIONS: dict[ClusterAction, tuple[Permission, bool]] = {
+    ClusterAction.OPERATE: (Permission.INSTANCES_OPERATE, False),
+    ClusterAction.CHANGE: (Permission.CLUSTERS_WRITE, False),
+    ClusterAction.SCALE: (Permission.CLUSTERS_WRITE, False),
+    ClusterAction.SHARE: (Permission.CLUSTERS_SHARE, True),
+    ClusterAction.TRANSFER: (Permission.CLUSTERS_SHARE, True),
+    ClusterAction.DELETE: (Permission.CLUSTERS_WRITE, True),
+}
+
+
 def owns(access: Access) -> bool:
     return access in (Access.OWNER, Access.ROLE)
+
+
+def allowed_actions(viewer: Viewer, access: Access) -> list[ClusterAction]:
+    """With a cluster that is not being deleted."""
+    return [
+        action
+        for action, (permission, owners) in _ACTIONS.items()
+        if viewer.may_with(access, permission) and (owns(access) or not owners)
+    ]

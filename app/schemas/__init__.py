@@ -41,6 +41,7 @@ from app.schemas.tokens import (
 )
 from app.schemas.users import (
     Dimensions,
+    MeRead,
     QuotaRead,
     TokenRead,
     UserChange,
@@ -90,6 +91,7 @@ __all__ = [
     "LabelKey",
     "LabelValue",
     "Listing",
+    "MeRead",
     "Operate",
     "OperateResult",
     "OperationRead",

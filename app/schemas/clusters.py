@@ -9,7 +9,7 @@ import orjson
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from app.models import ClusterPhase, InstanceType
-from app.rules.access import Access
+from app.rules.access import Access, ClusterAction
 from app.schemas.catalogue import CatalogueName
 from app.schemas.fields import (
     ClusterName,
@@ -251,10 +251,12 @@ class ClusterRead(ClusterSummary):
         _SUMMARY
         | dict.fromkeys(SETTINGS.values())
         | {"container": ContainerSettings().stored()}
+        | {"allowed_actions": ["operate", "change", "scale", "share", "transfer", "delete"]}
         | {"instances": [INSTANCE], "operation": OPERATION}
     )
 
     container: ContainerSettingsRead | None = Field(description="For containers.")
     vm: VmSettingsRead | None = Field(description="For VMs.")
+    allowed_actions: list[ClusterAction] = Field(description="What you may do with it now.")
     instances: list[InstanceRead]
     operation: OperationRead | None = Field(description="The newest operation on the cluster that is still known.")

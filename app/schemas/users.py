@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from app.models import QuotaStrategy, Role, UserKind
+from app.rules.access import Permission
 from app.schemas.fields import In, Limit, LimitCpu, LimitMemory, Out, Username, example
 from app.schemas.operations import OperationRead
 
@@ -92,6 +93,10 @@ class UserRead(Out):
     used_storage: int
     created_at: datetime
     updated_at: datetime
+
+
+class MeRead(UserRead):
+    permissions: list[Permission] = Field(description="What your role and the credential that you use let you do.")
 
 
 class UserCreated(UserRead):

@@ -17,9 +17,8 @@ from app.database import Session
 from app.errors import Unsupported, WrongState
 from app.models import Cluster, ClusterPhase, Instance, Operation, OperationKind, Wanted
 from app.rules import volumes
-from app.rules.access import Permission, Viewer
+from app.rules.access import Viewer
 from app.rules.quota import Amounts
-from app.services.access import require
 from app.services.catalogue import ChosenImage, Size
 from app.services.clusters import ClusterView
 from app.services.operations import begin, supersede
@@ -45,7 +44,6 @@ async def change(
 
     Raises WrongState, Unsupported, QuotaExceeded.
     """
-    require(viewer, view.access, Permission.CLUSTERS_WRITE)
     cluster = view.cluster
     if cluster.phase == ClusterPhase.DELETING:
         raise WrongState("The cluster is being deleted.")

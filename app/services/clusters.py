@@ -110,10 +110,16 @@ async def create_at_once(database: Database, viewer: Viewer, wish: ClusterWish, 
     return ClusterView(viewer, Access.OWNER, new.cluster, viewer.username, new.instances, new.operation)
 
 
-async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id: str) -> Operation:
-    """`view` was loaded with its lock. Deleting what is being deleted answers the operation under way."""
+async def hold(session: Session, viewer: Viewer, key: uuid.UUID | str) -> ClusterView:
+    """The cluster with its lock, for whoever may delete it. Raises NotFound, Forbidden."""
     auth.require(viewer, Permission.CLUSTERS_WRITE)
+    view = await load(session, viewer, key, lock=True)
     require_owner(view.access, "delete it")
+    return view
+
+
+async def delete(session: Session, viewer: Viewer, view: ClusterView, request_id: str) -> Operation:
+    """`view` is from `hold`. Deleting what is being deleted answers the operation under way."""
     cluster = view.cluster
     if cluster.phase == ClusterPhase.DELETING:
         under_way = await operations.open_for_cluster(session, cluster.id)

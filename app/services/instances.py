@@ -72,6 +72,13 @@ async def hold(session: Session, viewer: Viewer, keys: Sequence[uuid.UUID | str]
         raise TryAgain
 
 
+async def hold_one(session: Session, viewer: Viewer, key: uuid.UUID | str, operation: InstanceOperation) -> None:
+    """`hold`, for whoever may operate on it. Raises NotFound, Forbidden."""
+    await hold(session, viewer, [key], operation)
+    _, cluster = await load(session, viewer, key)
+    await _require(session, viewer, cluster)
+
+
 async def operate(
     session: Session,
     viewer: Viewer,

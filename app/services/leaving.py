@@ -54,7 +54,7 @@ async def end_all(session: Session, viewer: Viewer, user: User, request_id: str)
         await users.change(session, viewer, user, {"disabled": True}, request_id)
     deletions = []
     for id in await store.all_ids_of_owner(session, user.id):
-        view = await clusters.load(session, viewer, id, lock=True)
+        view = await clusters.hold(session, viewer, id)
         deletions.append(await clusters.delete(session, viewer, view, request_id))
     return deletions
 

@@ -27,7 +27,7 @@ from app.store import clusters, ledger, operations
 
 
 async def hold(session: Session, viewer: Viewer, key: uuid.UUID | str) -> ClusterView:
-    """The cluster, with every lock that scaling it needs: the account's first. Raises NotFound."""
+    """The cluster, with every lock that changing it needs: the account's first. Raises NotFound, Forbidden."""
     owner_id = await clusters.owner_of(session, viewer, key)
     if owner_id is None:
         raise missing()
@@ -35,6 +35,7 @@ async def hold(session: Session, viewer: Viewer, key: uuid.UUID | str) -> Cluste
     view = await load(session, viewer, key, lock=True)
     if view.cluster.owner_id != owner_id:  # it changed hands meanwhile, and the wrong account is locked
         raise TryAgain
+    require(viewer, view.access, Permission.CLUSTERS_WRITE)
     return view
 
 
@@ -51,7 +52,6 @@ async def scale(
     `view` is from `hold`. A scaling that is under way is cancelled: this one starts from what is wished now.
     Raises Invalid, WrongState, QuotaExceeded.
     """
-    require(viewer, view.access, Permission.CLUSTERS_WRITE)
     cluster = view.cluster
     if cluster.phase == ClusterPhase.DELETING:
         raise WrongState("The cluster is being deleted.")

@@ -20,7 +20,9 @@ from app.store import events, sign_ins, tokens, users
 
 _MOST = 50
 _NAMES_TRIED = 20
+_TOKENS = "a token"  # no username has a space
 _WRONG = "The name and the password do not belong together."
+_NO_TOKEN = "This is no token of this CMP, or it has ended."  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,15 @@ class Gate:
             await self.throttle.failed(address, username)
             raise Unauthenticated(_WRONG)
         return user
+
+    async def by_token(self, token: str, address: str) -> Viewer:
+        """Whose API token that is. Raises Unauthenticated, TooMany."""
+        await self.throttle.before(address, _TOKENS)
+        try:
+            return await auth.authenticate(self.database, auth.token_hash_of(token))
+        except Unauthenticated:
+            await self.throttle.failed(address, _TOKENS)
+            raise Unauthenticated(_NO_TOKEN) from None
 
     async def set_password(
         self, viewer: Viewer, user_id: uuid.UUID, password: str, current: str | None, address: str, request_id: str
@@ -96,10 +107,10 @@ async def open_program(
 
 
 async def close(session: Session, viewer: Viewer, request_id: str) -> None:
-    """This sign-in ends. Raises Conflict for what is no sign-in."""
+    """This sign-in ends. An API token that a browser was signed in with stays for whatever else uses it."""
     token = await tokens.all_get(session, viewer.token_id) if viewer.token_id is not None else None
     if token is None or token.kind not in tokens.SIGN_INS:
-        raise Conflict("This is an API token: revoke it with DELETE /api/v1/tokens/{token}.")
+        return
     await tokens.remove(session, token)
     user = await user_service.load(session, viewer.user_id)
     await _note(session, "user.signed_out", viewer.username, user, token.name, request_id)

@@ -53,6 +53,24 @@ async def test_what_each_level_lets_one_do_and_what_the_answers_say(api: Api, le
     assert set((await exact(api, guest)).values()) == {0}, "quota is the owner's"
 
 
+async def test_what_one_may_not_is_said_before_what_is_stale(api: Api) -> None:
+    owner, guest = await api.user(), await api.user()
+    cluster = await owner.cluster(instance_count=1)
+    await share(owner, cluster, guest, "view")
+    path, member = f"/clusters/{cluster['id']}", f"/instances/{cluster['instances'][0]['id']}"
+    stale = {"If-Match": '"another"'}
+    answers = [
+        await guest.patch(path, json={"labels": {"a": "b"}}, headers=stale),
+        await guest.delete(path, headers=stale),
+        await guest.post(f"{path}/scale", json={"instance_count": 3}, headers=stale),
+        await guest.delete(member, headers=stale),
+        await guest.delete(member),
+        await guest.post(f"{member}/operate", json={"operation": "stop"}, headers=stale),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * 6
+    assert (await owner.delete(path, headers=stale)).status_code == 412
+
+
 async def test_what_is_shared_is_listed_apart_and_found_by_id_and_by_name_at_owner(api: Api) -> None:
     owner, guest = await api.user(), await api.user()
     cluster, mine = await owner.cluster("web"), await guest.cluster("web")

@@ -121,13 +121,39 @@ async def test_our_own_page_opens_a_websocket_with_the_session(
     assert dialog.refusal.status_code == 404
 
 
-async def test_a_session_is_no_bearer_token_and_a_token_is_no_session(
-    browser: httpx.AsyncClient, api: Api, ada: Caller
-) -> None:
+async def test_a_session_is_no_bearer_token(browser: httpx.AsyncClient, api: Api, ada: Caller) -> None:
     await sign_in(browser, ada)
     assert (await api.caller(browser.cookies["cmp-session"]).get("/users/me")).status_code == 401
-    browser.cookies.set("cmp-session", ada.token)
+
+
+async def test_whoever_signs_in_with_a_token_may_what_the_token_lets_and_leaves_it_there(
+    browser: httpx.AsyncClient, api: Api, ada: Caller
+) -> None:
+    made = (await ada.post("/tokens/", json={"name": "narrow", "scopes": ["read"]})).json()
+    answer = await browser.post("/login", data={"token": f" {made['token']} ", "next": "/clusters"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/clusters")
+    me = (await browser.get("/api/v1/users/me")).json()
+    assert (me["id"], "clusters:read" in me["permissions"], "clusters:write" in me["permissions"]) == (
+        ada.id,
+        True,
+        False,
+    )
+    refused = await browser.post("/api/v1/clusters/", json={})
+    assert refused.status_code == 403
+    secret = browser.cookies["cmp-session"]
+    assert (await browser.post("/logout")).status_code == 303
     assert (await browser.get("/api/v1/users/me")).status_code == 401
+    assert (await api.caller(made["token"]).get("/users/me")).status_code == 200
+    browser.cookies.set("cmp-session", secret)
+    assert (await ada.delete(f"/tokens/{made['id']}")).status_code == 204
+    assert (await browser.get("/api/v1/users/me")).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["x", "cmp_ses_" + "a" * 43, "cmp_pat_" + "a" * 43, "<script>"])
+async def test_what_is_no_token_signs_nobody_in(browser: httpx.AsyncClient, token: str) -> None:
+    answer = await browser.post("/login", data={"token": token})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+    assert "This is no token of this CMP" in answer.text
 
 
 async def test_a_token_that_is_sent_counts_and_not_the_cookie_beside_it(

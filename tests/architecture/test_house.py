@@ -13,6 +13,7 @@ from starlette.routing import Route
 from app import schemas
 from app.k8s_service import INSTANCE_TYPES
 from app.models import InstanceStatus, InstanceType, QuotaStrategy, Reason
+from app.routers import console
 from app.routers.access import declared
 from app.rules import lifecycle, naming, reasons
 from app.settings import Settings
@@ -42,6 +43,7 @@ PUBLIC = {
     *("/login", "/logout", "/sso/login", "/sso/callback", "/device"),
     *("/oauth/token", "/oauth/revoke", "/oauth/device_authorization", "/oauth/jwks.json"),
     "/.well-known/oauth-authorization-server",
+    *("/", "/assets/{name}", *(f"/{page}{rest}" for page in console.PAGES for rest in ("", "/{rest:path}"))),
 }
 
 

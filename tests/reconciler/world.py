@@ -124,7 +124,7 @@ class World:
 
     async def delete(self, cluster_id: uuid.UUID) -> uuid.UUID:
         async with self.database.transaction() as session:
-            view = await clusters.load(session, self.viewer, cluster_id, lock=True)
+            view = await clusters.hold(session, self.viewer, cluster_id)
             operation = await clusters.delete(session, self.viewer, view, "test")
         self.nudge(cluster_id)
         return operation.id

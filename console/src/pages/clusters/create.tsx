@@ -1,0 +1,445 @@
+/** One page from a name to a cluster, with what it takes of the quota as it is typed. */
+import {
+  Alert,
+  Anchor,
+  Button,
+  Card,
+  Code,
+  Collapse,
+  Grid,
+  Group,
+  NumberInput,
+  Radio,
+  SegmentedControl,
+  Select,
+  SimpleGrid,
+  Stack,
+  Text,
+  Textarea,
+  TextInput,
+  Title,
+} from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, data, type Schemas } from "../../api/client";
+import * as queries from "../../api/queries";
+import { useActing } from "../../parts/acting";
+import { Copy, Heading, Loaded, Trouble } from "../../parts/parts";
+import { cores, count, memory } from "../../parts/words";
+
+type Kind = Schemas["InstanceType"];
+type Wish = Schemas["ClusterCreate"];
+const OWN = "";
+
+type Fields = {
+  name: string;
+  kind: Kind;
+  image: string;
+  ownImage: string;
+  flavour: string;
+  cpu: number | string;
+  memory: number | string;
+  count: number | string;
+  command: string;
+  env: string;
+  ports: string;
+  keys: string;
+  userData: string;
+};
+
+export function CreateCluster() {
+  const images = useQuery(queries.images);
+  const flavours = useQuery(queries.flavours);
+  const policy = useQuery(queries.policy);
+  return (
+    <>
+      <Heading title="Create a cluster" />
+      <Loaded query={images}>
+        {(imagesThere) => (
+          <Loaded query={flavours}>
+            {(flavoursThere) => (
+              <Loaded query={policy}>
+                {(rules) => <Form images={imagesThere.items} flavours={flavoursThere.items} policy={rules} />}
+              </Loaded>
+            )}
+          </Loaded>
+        )}
+      </Loaded>
+    </>
+  );
+}
+
+type Given = { images: Schemas["ImageRead"][]; flavours: Schemas["FlavourRead"][]; policy: Schemas["PolicyRead"] };
+
+function Form({ images, flavours, policy }: Given) {
+  const navigate = useNavigate();
+  const [more, { toggle }] = useDisclosure();
+  const first = (kind: Kind) => images.filter((image) => image.instance_type === kind && image.enabled);
+  const usual = (kind: Kind) => (first(kind).find((image) => image.default) ?? first(kind)[0])?.name ?? OWN;
+  const sizes = (kind: Kind) =>
+    flavours.filter(({ instance_type, enabled }) => enabled && (instance_type === null || instance_type === kind));
+  const usualSize = (kind: Kind) => (sizes(kind).find((flavour) => flavour.default) ?? sizes(kind)[0])?.name ?? OWN;
+  const form = useForm<Fields>({
+    initialValues: {
+      name: "",
+      kind: "container",
+      image: usual("container"),
+      ownImage: "",
+      flavour: usualSize("container"),
+      cpu: 0.5,
+      memory: 512,
+      count: 1,
+      command: "",
+      env: "",
+      ports: "",
+      keys: "",
+      userData: "",
+    },
+  });
+  const at = form.values;
+  const flavour = flavours.find(({ name }) => name === at.flavour);
+  const each = { cpu: flavour?.cpu ?? Number(at.cpu), memory: flavour?.memory ?? Number(at.memory) };
+  const [wrong, setWrong] = useState<string | null>(null);
+  const create = useActing((body: Wish) => data(api.POST("/api/v1/clusters/", { body })), {
+    quiet: true,
+    done: ({ name }) => `${name} is being made.`,
+  });
+  const wish = wishOf(at);
+
+  function submit() {
+    setWrong(null);
+    if (wish.env) {
+      setWrong(wish.env);
+      return;
+    }
+    create.mutate(wish.body, {
+      onSuccess: ({ id }) => navigate({ to: "/clusters/$cluster", params: { cluster: id } }),
+    });
+  }
+
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      <Grid>
+        <Grid.Col span={{ base: 12, md: 8 }}>
+          <Stack gap="lg">
+            <TextInput
+              label="Name"
+              description="Small letters, digits and dashes. Instances are called after it."
+              required
+              data-autofocus
+              autoComplete="off"
+              {...form.getInputProps("name")}
+            />
+            <div>
+              <Text size="sm" fw={500} mb={4} id="kind">
+                What it is made of
+              </Text>
+              <SegmentedControl
+                aria-labelledby="kind"
+                data={[
+                  { value: "container", label: "Containers" },
+                  { value: "vm", label: "Virtual machines" },
+                ]}
+                value={at.kind}
+                onChange={(value) => {
+                  const kind = value as Kind;
+                  form.setValues({ kind, image: usual(kind), flavour: usualSize(kind) });
+                }}
+              />
+            </div>
+            <Images form={form} images={first(at.kind)} policy={policy} />
+            <Sizes form={form} sizes={sizes(at.kind)} custom={policy.custom_sizes} />
+            <NumberInput
+              label="How many"
+              min={1}
+              max={3000}
+              allowDecimal={false}
+              w={160}
+              required
+              {...form.getInputProps("count")}
+            />
+            <Anchor component="button" type="button" onClick={toggle} aria-expanded={more} w="fit-content">
+              {more ? "Fewer settings" : "More settings"}
+            </Anchor>
+            <Collapse expanded={more}>
+              <Stack>
+                {at.kind === "container" ? (
+                  <>
+                    <TextInput
+                      label="Command"
+                      description="Instead of the image's own. Words are separated by spaces; quote what belongs together."
+                      {...form.getInputProps("command")}
+                    />
+                    <Textarea
+                      label="Environment"
+                      description="One NAME=value a line."
+                      autosize
+                      minRows={2}
+                      styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
+                      {...form.getInputProps("env")}
+                    />
+                  </>
+                ) : (
+                  <>
+                    <Textarea
+                      label="SSH keys"
+                      description="One public key a line; the image must run cloud-init."
+                      autosize
+                      minRows={2}
+                      {...form.getInputProps("keys")}
+                    />
+                    <Textarea
+                      label="Cloud-init user data"
+                      description="Kept encrypted, and shown to nobody again."
+                      autosize
+                      minRows={3}
+                      styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
+                      {...form.getInputProps("userData")}
+                    />
+                  </>
+                )}
+                <TextInput
+                  label="Ports"
+                  description="That it listens on, such as 80, 443. Others in the cluster, and you, can reach them."
+                  {...form.getInputProps("ports")}
+                />
+              </Stack>
+            </Collapse>
+            {wrong && (
+              <Alert color="red" role="alert">
+                {wrong}
+              </Alert>
+            )}
+            <Trouble error={create.error} />
+            <Group>
+              <Button type="submit" loading={create.isPending}>
+                Create
+              </Button>
+              <Button variant="default" renderRoot={(props) => <Link to="/clusters" {...props} />}>
+                Cancel
+              </Button>
+            </Group>
+          </Stack>
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 4 }}>
+          <Stack>
+            <Headroom each={each} number={Number(at.count) || 0} />
+            <Same body={wish.body} />
+          </Stack>
+        </Grid.Col>
+      </Grid>
+    </form>
+  );
+}
+
+type FormOf = ReturnType<typeof useForm<Fields>>;
+
+function Images({
+  form,
+  images,
+  policy,
+}: {
+  form: FormOf;
+  images: Schemas["ImageRead"][];
+  policy: Schemas["PolicyRead"];
+}) {
+  const chosen = images.find(({ name }) => name === form.values.image);
+  const open = policy.allowed_images.length > 0;
+  return (
+    <Stack gap="xs">
+      <Select
+        label="Image"
+        required
+        allowDeselect={false}
+        data={[
+          ...images.map(({ name }) => ({ value: name, label: name })),
+          ...(open || images.length === 0 ? [{ value: OWN, label: "Another, by its reference" }] : []),
+        ]}
+        {...form.getInputProps("image")}
+        description={chosen?.deprecated ? `Not for long: ${chosen.deprecated}` : chosen?.description || undefined}
+      />
+      {form.values.image === OWN && (
+        <TextInput
+          label="Reference"
+          description={
+            policy.allowed_images.length > 0
+              ? `Such as docker.io/library/nginx:1.29.${policy.allowed_images.includes("*") ? "" : ` Allowed here: ${policy.allowed_images.join(", ")}`}`
+              : "An administrator lets nothing be run but what the catalogue has."
+          }
+          required
+          {...form.getInputProps("ownImage")}
+        />
+      )}
+    </Stack>
+  );
+}
+
+function Sizes({ form, sizes, custom }: { form: FormOf; sizes: Schemas["FlavourRead"][]; custom: boolean }) {
+  return (
+    <Stack gap="xs">
+      <Radio.Group label="Size of each" {...form.getInputProps("flavour")}>
+        <SimpleGrid cols={{ base: 1, xs: 2, lg: 3 }} mt={4}>
+          {sizes.map((size) => (
+            <Radio.Card
+              key={size.name}
+              value={size.name}
+              p="sm"
+              aria-label={`${size.name}: ${cores(size.cpu)}, ${memory(size.memory)}`}
+            >
+              <Group wrap="nowrap" align="flex-start">
+                <Radio.Indicator />
+                <div>
+                  <Text fw={500}>{size.name}</Text>
+                  <Text size="sm">
+                    {cores(size.cpu)}, {memory(size.memory)}
+                  </Text>
+                  {size.deprecated && <Text size="xs">Not for long: {size.deprecated}</Text>}
+                </div>
+              </Group>
+            </Radio.Card>
+          ))}
+          {(custom || sizes.length === 0) && (
+            <Radio.Card value={OWN} p="sm" aria-label="Another size">
+              <Group wrap="nowrap" align="flex-start">
+                <Radio.Indicator />
+                <Text fw={500}>Another size</Text>
+              </Group>
+            </Radio.Card>
+          )}
+        </SimpleGrid>
+      </Radio.Group>
+      {form.values.flavour === OWN && (
+        <Group>
+          <NumberInput label="Cores" min={0.001} step={0.5} decimalScale={3} w={140} {...form.getInputProps("cpu")} />
+          <NumberInput
+            label="Memory in MiB"
+            min={1}
+            step={256}
+            allowDecimal={false}
+            w={160}
+            {...form.getInputProps("memory")}
+          />
+        </Group>
+      )}
+    </Stack>
+  );
+}
+
+function Headroom({ each, number }: { each: { cpu: number; memory: number }; number: number }) {
+  const quota = useQuery(queries.quota);
+  return (
+    <Card withBorder aria-live="polite">
+      <Title order={2} size="h5" mb="sm">
+        What it takes
+      </Title>
+      <Loaded query={quota}>
+        {({ available }) => {
+          const lines = [
+            { takes: each.cpu * number, left: available.cpu, say: cores },
+            { takes: each.memory * number, left: available.memory, say: memory },
+            { takes: number, left: available.instances, say: (n: number) => count(n, "instance") },
+            { takes: 1, left: available.clusters, say: (n: number) => count(n, "cluster") },
+          ];
+          const over = lines.filter(({ takes, left }) => takes > left + 1e-9);
+          return (
+            <Stack gap={6}>
+              {lines.map(({ takes, left, say }) => (
+                <Text key={say(0)} size="sm" fw={takes > left + 1e-9 ? 700 : undefined}>
+                  {say(takes)} of the {say(left)} that you have left
+                </Text>
+              ))}
+              {over.length > 0 && (
+                <Alert color="orange" mt="xs" title="More than you have left">
+                  <Text size="sm">Ask for less, delete something, or ask an administrator for more.</Text>
+                </Alert>
+              )}
+            </Stack>
+          );
+        }}
+      </Loaded>
+    </Card>
+  );
+}
+
+/** The same wish for a shell. */
+function Same({ body }: { body: Wish }) {
+  const hidden = body.vm?.cloud_init?.user_data
+    ? { ...body, vm: { ...body.vm, cloud_init: { user_data: "…" } } }
+    : body;
+  const curl = (what: Wish) =>
+    `curl ${location.origin}/api/v1/clusters/ \\\n  -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(what).replaceAll("'", "'\\''")}'`;
+  return (
+    <Card withBorder>
+      <Group justify="space-between" mb="xs">
+        <Title order={2} size="h5">
+          The same by curl
+        </Title>
+        <Copy text={curl(body)} label="Copy" />
+      </Group>
+      <Code block tabIndex={0} style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
+        {curl(hidden)}
+      </Code>
+    </Card>
+  );
+}
+
+/** What the API is asked for. What it refuses it says itself; here only lines of text become lists. */
+function wishOf(at: Fields): { body: Wish; env: string | null } {
+  const sized = at.flavour !== OWN;
+  const lines = (text: string) =>
+    text
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean);
+  const ports = at.ports
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .map((port) => ({ port: Number(port), protocol: "TCP" as const }));
+  const pairs = lines(at.env);
+  const bad = pairs.find((line) => !line.includes("="));
+  const container: Partial<Schemas["ContainerSettings"]> = {
+    ...(at.command.trim() ? { command: split(at.command) } : {}),
+    ...(pairs.length
+      ? {
+          env: Object.fromEntries(
+            pairs.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+          ),
+        }
+      : {}),
+    ...(ports.length ? { ports } : {}),
+  };
+  const vm: Partial<Schemas["VmSettings"]> = {
+    ...(lines(at.keys).length ? { ssh_keys: lines(at.keys) } : {}),
+    ...(at.userData.trim() ? { cloud_init: { user_data: at.userData } } : {}),
+    ...(ports.length ? { ports } : {}),
+  };
+  const settings = at.kind === "container" ? container : vm;
+  return {
+    env: at.kind === "container" && bad !== undefined ? `Environment: “${bad}” has no =. Write NAME=value.` : null,
+    body: {
+      name: at.name.trim(),
+      instance_type: at.kind,
+      image: at.image === OWN ? at.ownImage.trim() : at.image,
+      ...(sized
+        ? { flavour: at.flavour }
+        : { cpu_per_instance: Number(at.cpu), memory_per_instance: Number(at.memory) }),
+      instance_count: Number(at.count),
+      ...(Object.keys(settings).length ? { [at.kind]: settings } : {}),
+    } as Wish,
+  };
+}
+
+/** Words as a shell would take them, with quotes. */
+function split(command: string): string[] {
+  return [...command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
+    ([, double, single, bare]) => double ?? single ?? bare ?? "",
+  );
+}

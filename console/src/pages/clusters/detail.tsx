@@ -1,0 +1,274 @@
+/** One cluster: its instances as they are, what happened to it, who shares it, and what one may do with it. */
+import { Alert, Anchor, Button, Menu, Stack, Table, Tabs, Text, Timeline } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, data, type Schemas } from "../../api/client";
+import * as queries from "../../api/queries";
+import { useActing } from "../../parts/acting";
+import { Confirm } from "../../parts/confirm";
+import { useFilters } from "../../parts/filters";
+import { Ago, Empty, Heading, Loaded, State, Trouble } from "../../parts/parts";
+import { cores, count, kind, memory, sentence } from "../../parts/words";
+import { InstanceRows } from "../instances/rows";
+import { Change, Scale, Share } from "./dialogs";
+
+type ClusterRead = Schemas["ClusterRead"];
+
+export function Cluster() {
+  const { cluster: id } = useParams({ strict: false });
+  const query = useQuery(queries.cluster(id ?? ""));
+  return <Loaded query={query}>{(cluster) => <Shown cluster={cluster} />}</Loaded>;
+}
+
+function Shown({ cluster }: { cluster: ClusterRead }) {
+  const [filters, setFilters] = useFilters();
+  return (
+    <>
+      <Heading title={cluster.name} beside={<State of={cluster.phase} />}>
+        <Actions cluster={cluster} />
+      </Heading>
+      {cluster.message && (
+        <Alert
+          color={cluster.phase === "failed" ? "red" : "orange"}
+          mb="md"
+          title={cluster.reason ? sentence(cluster.reason) : undefined}
+        >
+          {cluster.message}
+        </Alert>
+      )}
+      <Text mb="md" size="sm">
+        {cluster.ready_instances} of{" "}
+        {count(cluster.instance_count, cluster.instance_type === "vm" ? "virtual machine" : "container")} ready ·{" "}
+        {cluster.flavour ?? `${cores(cluster.cpu_per_instance)}, ${memory(cluster.memory_per_instance)} each`} ·{" "}
+        {cluster.image_name ?? cluster.image} · {cluster.access === "owner" ? "yours" : `of ${cluster.owner}`} · created{" "}
+        <Ago when={cluster.created_at} />
+      </Text>
+      <Progress operation={cluster.operation} />
+      <Tabs
+        value={filters.tab ?? "instances"}
+        onChange={(tab) => setFilters({ tab: tab === "instances" ? "" : (tab ?? "") })}
+        keepMounted={false}
+      >
+        <Tabs.List mb="sm">
+          <Tabs.Tab value="instances">Instances</Tabs.Tab>
+          <Tabs.Tab value="history">History</Tabs.Tab>
+          <Tabs.Tab value="settings">Settings</Tabs.Tab>
+          <Tabs.Tab value="sharing">Sharing</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="instances">
+          {cluster.instances.length > 0 ? (
+            <InstanceRows rows={cluster.instances} />
+          ) : (
+            <Empty title="No instances">{cluster.phase === "deleting" ? "They are gone." : "None are left."}</Empty>
+          )}
+        </Tabs.Panel>
+        <Tabs.Panel value="history">
+          <History id={cluster.id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="settings">
+          <Settings cluster={cluster} />
+        </Tabs.Panel>
+        <Tabs.Panel value="sharing">
+          <Share cluster={cluster} />
+        </Tabs.Panel>
+      </Tabs>
+    </>
+  );
+}
+
+function Progress({ operation }: { operation: ClusterRead["operation"] }) {
+  if (operation === null || operation.finished_at !== null) return null;
+  return (
+    <Alert
+      mb="md"
+      variant="light"
+      role="status"
+      title={`${sentence(kind(operation.kind))}: ${operation.done} of ${operation.total}`}
+    >
+      {operation.message ?? `Asked for by ${operation.actor}.`}
+    </Alert>
+  );
+}
+
+function Actions({ cluster }: { cluster: ClusterRead }) {
+  const navigate = useNavigate();
+  const may = (action: Schemas["ClusterAction"]) => cluster.allowed_actions.includes(action);
+  const [open, setOpen] = useState<"delete" | "scale" | "change" | null>(null);
+  const path = { params: { path: { cluster: cluster.id } } };
+  const operate = useActing(
+    (operation: Schemas["InstanceOperation"]) =>
+      data(api.POST("/api/v1/clusters/{cluster}/operate", { ...path, body: { operation } })),
+    {
+      done: ({ succeeded, failed, items }) => {
+        const why = items.find(({ problem }) => problem)?.problem?.detail;
+        return failed ? `${count(succeeded, "instance")} accepted it, ${failed} did not: ${why}` : undefined;
+      },
+    },
+  );
+  const remove = useActing(() => data(api.DELETE("/api/v1/clusters/{cluster}", path)), {
+    quiet: true,
+    done: () => `${cluster.name} is being deleted.`,
+  });
+  const possible = new Set(cluster.instances.flatMap(({ allowed_operations }) => allowed_operations));
+  const shown = ["start", "stop", "restart"] as const;
+  const others = [...possible].filter(
+    (operation) => !shown.some((one) => one === operation) && operation !== "migrate",
+  );
+  return (
+    <>
+      {may("operate") &&
+        shown
+          .filter((operation) => possible.has(operation))
+          .map((operation) => (
+            <Button
+              key={operation}
+              size="sm"
+              variant="default"
+              onClick={() => operate.mutate(operation)}
+              loading={operate.isPending && operate.variables === operation}
+            >
+              {sentence(operation)}
+            </Button>
+          ))}
+      {cluster.allowed_actions.length > 0 && (
+        <Menu position="bottom-end" withinPortal>
+          <Menu.Target>
+            <Button size="sm" variant="default">
+              More
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            {may("operate") &&
+              others.map((operation) => (
+                <Menu.Item key={operation} onClick={() => operate.mutate(operation)}>
+                  {sentence(operation)} all
+                </Menu.Item>
+              ))}
+            {may("scale") && <Menu.Item onClick={() => setOpen("scale")}>More or fewer instances…</Menu.Item>}
+            {may("change") && <Menu.Item onClick={() => setOpen("change")}>Change image or size…</Menu.Item>}
+            {may("delete") && (
+              <>
+                <Menu.Divider />
+                <Menu.Item color="red" onClick={() => setOpen("delete")}>
+                  Delete…
+                </Menu.Item>
+              </>
+            )}
+          </Menu.Dropdown>
+        </Menu>
+      )}
+      <Confirm
+        opened={open === "delete"}
+        onClose={() => setOpen(null)}
+        title={`Delete ${cluster.name}?`}
+        verb="Delete"
+        name={cluster.name}
+        busy={remove.isPending}
+        error={remove.error}
+        onConfirm={() => remove.mutate(undefined, { onSuccess: () => navigate({ to: "/clusters" }) })}
+      >
+        {count(cluster.instance_count, "instance")} and everything in them will be gone. This cannot be undone.
+      </Confirm>
+      <Scale cluster={cluster} opened={open === "scale"} onClose={() => setOpen(null)} />
+      <Change cluster={cluster} opened={open === "change"} onClose={() => setOpen(null)} />
+    </>
+  );
+}
+
+function History({ id }: { id: string }) {
+  const query = useInfiniteQuery(queries.events({ cluster_id: id, limit: 30 }));
+  const all =
+    query.data?.pages.flatMap(({ items }) => items).filter((event) => event.kind !== "operation.progress") ?? [];
+  return (
+    <Stack>
+      <Trouble error={query.error} again={() => query.refetch()} />
+      {query.isSuccess && all.length === 0 && <Text size="sm">Nothing has happened that is still known.</Text>}
+      <Timeline bulletSize={12} lineWidth={2}>
+        {all.map((event) => (
+          <Timeline.Item key={event.id} title={happened(event)}>
+            {event.status && <State of={event.status} />}
+            {event.message && (
+              <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+                {event.message}
+              </Text>
+            )}
+            <Text size="xs">
+              <Ago when={event.created_at} /> · {event.actor}
+            </Text>
+          </Timeline.Item>
+        ))}
+      </Timeline>
+      {query.hasNextPage && (
+        <Button
+          variant="default"
+          w="fit-content"
+          onClick={() => query.fetchNextPage()}
+          loading={query.isFetchingNextPage}
+        >
+          Show more
+        </Button>
+      )}
+    </Stack>
+  );
+}
+
+function happened({ kind: of, instance_name }: Schemas["EventRead"]): string {
+  if (of === "instance.status") return instance_name ?? "An instance";
+  if (of === "cluster.phase") return "The cluster";
+  return `${sentence(of.replace(".", " "))}${instance_name ? `: ${instance_name}` : ""}`;
+}
+
+/** Without what is not set. */
+function said(value: unknown): string {
+  if (Array.isArray(value)) return value.map(said).join(", ");
+  if (typeof value !== "object" || value === null) return String(value);
+  return Object.entries(value)
+    .filter(([, inner]) => inner !== null && inner !== "")
+    .map(([key, inner]) => `${key}: ${typeof inner === "object" ? `(${said(inner)})` : inner}`)
+    .join(", ");
+}
+
+function Settings({ cluster }: { cluster: ClusterRead }) {
+  const own = Object.entries(cluster.container ?? cluster.vm ?? {}).filter(
+    ([, value]) =>
+      value !== null &&
+      !(Array.isArray(value) && value.length === 0) &&
+      !(typeof value === "object" && Object.keys(value).length === 0),
+  );
+  const rows: [string, string][] = [
+    ["Name", cluster.name],
+    ["Namespace", cluster.namespace],
+    ["Owner", cluster.owner],
+    ["Image", cluster.image],
+    ["Size of each", `${cores(cluster.cpu_per_instance)}, ${memory(cluster.memory_per_instance)}`],
+    [
+      "Labels",
+      Object.entries(cluster.labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(", ") || "none",
+    ],
+    ...own.map(([key, value]): [string, string] => [sentence(key), said(value)]),
+  ];
+  return (
+    <Table.ScrollContainer minWidth={360}>
+      <Table maw={800}>
+        <Table.Tbody>
+          {rows.map(([key, value]) => (
+            <Table.Tr key={key}>
+              <Table.Th w={180} scope="row">
+                {key}
+              </Table.Th>
+              <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+      <Text size="sm" mt="sm">
+        Everything, as data: <Anchor href={`/api/v1/clusters/${cluster.id}`}>/api/v1/clusters/{cluster.id}</Anchor>
+        {" · "}
+        <Link to="/operations">operations</Link>
+      </Text>
+    </Table.ScrollContainer>
+  );
+}
