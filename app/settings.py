@@ -36,9 +36,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
     data_dir: Path = Field(Path(".cmp"), description="Where SQLite, the simulator's state and the first token live.")
-    console_dir: Path = Field(
-        Path(__file__).parent.parent / "console/dist", description="Where the built console is (`make console`)."
-    )
+    console_dir: Path = Field(Path("console/dist"), description="Where the built console is (`make console`).")
     database_url: SecretStr | None = Field(
         None,
         description="SQLAlchemy URL: sqlite, postgresql or mysql (also for MariaDB). "
