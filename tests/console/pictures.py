@@ -21,7 +21,7 @@ CLUSTERS = [
     ("shop", "container", 4, "docker.io/library/nginx:1.29"),
     ("workers", "container", 8, "docker.io/library/redis:8"),
     ("lab", "vm", 2, "quay.io/containerdisks/fedora:43"),
-    ("broken", "container", 1, "docker.io/library/missing:1"),
+    ("broken", "container", 1, "docker.io/library/shop:does-not-exist"),
 ]
 README = {"desktop-light-full-clusters": "clusters.png", "desktop-dark-full-cluster": "cluster.png"}
 
