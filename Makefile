@@ -23,7 +23,7 @@ pictures: install ## every page of the console as a picture, into pictures/; two
 
 .PHONY: run
 run: install ## CMP on http://127.0.0.1:8000 with SQLite and the simulator, until Ctrl-C
-	@if command -v npm > /dev/null; then $(MAKE) --silent console; else echo "No console: install Node.js 20 or newer for it."; fi
+	@if command -v npm > /dev/null; then $(MAKE) --silent console || echo "The console could not be built (Node.js 20 or newer, and npm's registry?); the API serves without it."; else echo "No console: install Node.js 20 or newer for it."; fi
 	@exec $(UV) run --no-sync python main.py
 
 .PHONY: check
