@@ -30,7 +30,8 @@ PAGES = ("clusters", "instances", "operations", "audit", "account", "users", "ca
 @router.get("/assets/{name}", dependencies=[PUBLIC])
 async def asset(request: Request, name: str) -> Response:
     """Its name changes with what is in it."""
-    found = _read(state_of(request).settings.console_dir / "assets").get(name)
+    assets = state_of(request).settings.console_dir / "assets"
+    found = _read(assets, assets.stat().st_mtime_ns).get(name) if assets.is_dir() else None
     if found is None:
         raise HTTPException(404)
     plain, small = found
@@ -59,9 +60,7 @@ for _path in ("/", *(f"/{name}{rest}" for name in PAGES for rest in ("", "/{rest
 
 
 @lru_cache(maxsize=4)
-def _read(folder: Path) -> dict[str, tuple[bytes, bytes]]:
-    """Each file plain and compressed: a few, read once. What is asked for by name is looked up, never opened."""
-    if not folder.is_dir():
-        return {}
+def _read(folder: Path, _built: int) -> dict[str, tuple[bytes, bytes]]:
+    """Each file plain and compressed: a few, read once for each build. What is asked for is looked up, never opened."""
     whole = {file.name: file.read_bytes() for file in folder.iterdir()}
     return {name: (content, gzip.compress(content)) for name, content in whole.items()}

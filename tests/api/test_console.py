@@ -55,6 +55,13 @@ async def test_assets_are_compressed_for_whoever_takes_that_and_kept(tmp_path: P
     assert small.headers["content-type"].startswith("text/javascript")
 
 
+async def test_what_is_built_anew_is_served_without_a_restart(tmp_path: Path, built: Path) -> None:
+    async with opened(tmp_path, built) as client:
+        assert (await client.get("/assets/index-2.js")).status_code == 404
+        (built / "assets/index-2.js").write_text("new")
+        assert (await client.get("/assets/index-2.js")).text == "new"
+
+
 @pytest.mark.parametrize(
     "path",
     ["/assets/other.js", "/assets/..%2fsecret.txt", "/assets/../secret.txt", "/secret.txt", "/nothing", "/index.html"],
