@@ -12,6 +12,7 @@ from app.models import Role  # noqa: E402
 from app.routers.access import declared  # noqa: E402
 from app.rules.access import PERMISSIONS, TABLE  # noqa: E402
 from app.settings import Settings  # noqa: E402
+from cmpctl import generate as client  # noqa: E402
 from main import create_app  # noqa: E402
 
 
@@ -87,6 +88,7 @@ FILES = {
     "docs/settings.md": settings,
     "docs/permissions.md": permissions,
     "deploy/kubernetes/rbac.yaml": rights,
+    **client.FILES,
 }
 
 
