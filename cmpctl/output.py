@@ -61,6 +61,23 @@ class Output:
             before = rows
             time.sleep(1)
 
+    def streamed(self, rows: Iterable[Row]) -> None:
+        """Each as it comes: a line of JSON, or of the table."""
+        tests = [_test(words, self.columns) for words in self.filters]
+        for row in rows:
+            if not all(test(row) for test in tests):
+                continue
+            if self.format == "json":
+                click.echo(json.dumps(row))
+            elif self.format == "yaml":
+                click.echo(f"---\n{_yaml(row)}", nl=False)
+            elif self.format in ("csv", "name"):
+                self._print([row])
+            else:
+                cells = [" ".join(_text(column.of(row)).split()) for column in self._chosen()]
+                click.echo("  ".join(_coloured(cell, cell) for cell in cells if cell))
+            sys.stdout.flush()
+
     def shown(self, row: Row) -> None:
         """One thing: a line for each field in a table."""
         if self.format == "json":
@@ -223,14 +240,18 @@ def outputs(columns: Sequence[Column], *, listing: bool = True, name: str = "nam
 
         known = ", ".join(column.name for column in columns)
         options = [
-            click.option("-o", "--output", "--format", type=click.Choice(FORMATS), default="table", help="How to print."),
+            click.option(
+                "-o", "--output", "--format", type=click.Choice(FORMATS), default="table", help="How to print."
+            ),
             click.option("-c", "--columns", multiple=True, help=f"Which columns: {known}, or any field of the JSON."),
         ]
         if listing:
             options += [
                 click.option("--filter", multiple=True, help="name=value, name!=value or name~part; all must hold."),
                 click.option("--no-headers", is_flag=True, help="Without the line of headings."),
-                click.option("-w", "--watch", is_flag=True, help="Print again whenever something changes; Ctrl-C ends."),
+                click.option(
+                    "-w", "--watch", is_flag=True, help="Print again whenever something changes; Ctrl-C ends."
+                ),
             ]
         for option in reversed(options):
             wrapped = option(wrapped)

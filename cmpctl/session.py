@@ -4,6 +4,7 @@ import functools
 import os
 import ssl
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,4 +72,6 @@ class Session:
             raise click.ClickException("Nothing was done.")
 
 
-pass_session = click.make_pass_decorator(Session)
+def pass_session(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the session, before what else it takes."""
+    return click.make_pass_decorator(Session)(command)
