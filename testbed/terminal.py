@@ -64,7 +64,7 @@ class Terminal:
     def done(self, seconds: float = 60.0) -> str:
         """The screen when the prompt is back."""
         deadline = time.monotonic() + seconds
-        while not (screen := self.screen()).split("\n")[-1] == _PROMPT.rstrip():
+        while (screen := self.screen()).split("\n")[-1] != _PROMPT.rstrip():
             if time.monotonic() > deadline:
                 raise AssertionError(f"no prompt within {seconds} s\n{screen}")
             time.sleep(0.05)

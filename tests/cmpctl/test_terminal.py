@@ -2,41 +2,23 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from testbed import Unavailable
 from testbed.terminal import Terminal
 from tests.e2e.platform import ROOT, free_port
+from tests.e2e.terminals import with_cmpctl
 
 WIDTH = 80
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """With `cmpctl` on the PATH, and settings of nobody else's."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    program = programs / "cmpctl"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cmpctl.main "$@"\n')
-    program.chmod(0o755)
-    environment = {
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "CMPCTL_HOME": str(tmp_path / "home"),
-        "BROWSER": "true",
-        "LC_ALL": "C.UTF-8",
-    }
-    try:
-        with Terminal(ROOT, environment) as opened:
-            yield opened
-            print("\n\n".join(f"{'-' * WIDTH}\n{screen}" for screen in opened.screens))
-    except Unavailable as reason:
-        pytest.skip(f"no tmux: {reason}")
+    with with_cmpctl(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
