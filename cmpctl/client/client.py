@@ -1,10 +1,12 @@
 """`Client` and `AsyncClient`: the same calls, one that blocks and one to await. Both run what core.py yields."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx2
 from httpx2.websockets import AsyncWebSocketSession, WebSocketSession, WebSocketUpgradeError
@@ -24,7 +26,6 @@ from cmpctl.client.core import (
     waiting,
 )
 from cmpctl.client.credentials import Credentials
-from cmpctl.client.models import OperationRead
 from cmpctl.client.streams import (
     LARGEST_MESSAGE,
     AsyncAudit,
@@ -34,6 +35,9 @@ from cmpctl.client.streams import (
     Events,
     Instances,
 )
+
+if TYPE_CHECKING:
+    from cmpctl.client.models import OperationRead
 
 T = TypeVar("T")
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
@@ -55,7 +59,8 @@ class _Base:
         self.url = url.rstrip("/")
         self.credentials = credentials or (Credentials(token) if token else None)
         self.patience = patience
-        self._verify = verify
+        # What loads authorities takes longer than everything else a short command does.
+        self._verify = verify if self.url.startswith("https:") else False
 
     def _exchange(self, call: Call) -> Steps[Answer]:
         return exchange(call, self.credentials, self.patience)

@@ -3,6 +3,8 @@
 The two clients' classes differ in `await` only.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
@@ -11,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
 from httpx2.websockets import AsyncWebSocketSession, WebSocketDisconnect, WebSocketSession
@@ -20,7 +22,9 @@ from cmpctl.client import async_calls, sync_calls
 from cmpctl.client.core import Call, at
 from cmpctl.client.errors import CmpError, Unavailable
 from cmpctl.client.faces import AsyncSender, SyncSender
-from cmpctl.client.models import AuditRead, EventRead
+
+if TYPE_CHECKING:
+    from cmpctl.client.models import AuditRead, EventRead
 
 log = logging.getLogger("cmpctl")
 
@@ -115,7 +119,7 @@ class Instances(sync_calls.Instances):
         with self._client.opened(_logs(instance, options)) as response:
             yield from response.iter_bytes()
 
-    def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> "Said":
+    def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> Said:
         """Runs a command in a container, to its end."""
         said, query = Said(), exec_query(command, tty=False, stdin=stdin is not None)
         with self._client.connected(exec_path(instance), query, CHANNELS) as session:
@@ -138,7 +142,7 @@ class AsyncInstances(async_calls.Instances):
             async for chunk in response.aiter_bytes():
                 yield chunk
 
-    async def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> "Said":
+    async def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> Said:
         """Runs a command in a container, to its end."""
         said, query = Said(), exec_query(command, tty=False, stdin=stdin is not None)
         async with self._client.connected(exec_path(instance), query, CHANNELS) as session:
