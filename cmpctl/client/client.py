@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx2
-from httpx2.websockets import AsyncWebSocketSession, WebSocketSession, WebSocketUpgradeError
 
 from cmpctl.client import async_calls, sync_calls
 from cmpctl.client.core import (
@@ -37,6 +36,8 @@ from cmpctl.client.streams import (
 )
 
 if TYPE_CHECKING:
+    from httpx2.websockets import AsyncWebSocketSession, WebSocketSession
+
     from cmpctl.client.models import OperationRead
 
 T = TypeVar("T")
@@ -150,6 +151,8 @@ class Client(_Base):
         self, path: str, query: Sequence[tuple[str, str]] = (), protocol: str | None = None
     ) -> Iterator[WebSocketSession]:
         """A WebSocket to an instance: exec, port-forward, console, vnc."""
+        from httpx2.websockets import WebSocketUpgradeError
+
         try:
             with self._http.websocket(
                 path,
@@ -251,6 +254,8 @@ class AsyncClient(_Base):
         self, path: str, query: Sequence[tuple[str, str]] = (), protocol: str | None = None
     ) -> AsyncIterator[AsyncWebSocketSession]:
         """A WebSocket to an instance: exec, port-forward, console, vnc."""
+        from httpx2.websockets import WebSocketUpgradeError
+
         try:
             async with self._http.websocket(
                 path,

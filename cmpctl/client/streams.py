@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
-from httpx2.websockets import AsyncWebSocketSession, WebSocketDisconnect, WebSocketSession
 
 from cmpctl.client import async_calls, sync_calls
 from cmpctl.client.core import Call, at
@@ -24,6 +23,8 @@ from cmpctl.client.errors import CmpError, Unavailable
 from cmpctl.client.faces import AsyncSender, SyncSender
 
 if TYPE_CHECKING:
+    from httpx2.websockets import AsyncWebSocketSession, WebSocketSession
+
     from cmpctl.client.models import AuditRead, EventRead
 
 log = logging.getLogger("cmpctl")
@@ -121,6 +122,8 @@ class Instances(sync_calls.Instances):
 
     def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> Said:
         """Runs a command in a container, to its end."""
+        from httpx2.websockets import WebSocketDisconnect
+
         said, query = Said(), exec_query(command, tty=False, stdin=stdin is not None)
         with self._client.connected(exec_path(instance), query, CHANNELS) as session:
             for message in _given(stdin):
@@ -144,6 +147,8 @@ class AsyncInstances(async_calls.Instances):
 
     async def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> Said:
         """Runs a command in a container, to its end."""
+        from httpx2.websockets import WebSocketDisconnect
+
         said, query = Said(), exec_query(command, tty=False, stdin=stdin is not None)
         async with self._client.connected(exec_path(instance), query, CHANNELS) as session:
             for message in _given(stdin):
