@@ -72,7 +72,7 @@ const tree = root.addChildren([
   ),
   at(
     "/catalogue",
-    lazyRouteComponent(() => import("./pages/catalogue"), "Catalogue"),
+    lazyRouteComponent(() => import("./pages/catalogue/page"), "Catalogue"),
   ),
   at(
     "/platform",

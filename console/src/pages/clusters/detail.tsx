@@ -1,17 +1,19 @@
 /** One cluster: its instances as they are, what happened to it, who shares it, and what one may do with it. */
-import { Alert, Anchor, Button, Menu, Stack, Table, Tabs, Text, Timeline } from "@mantine/core";
+import { Alert, Anchor, Button, Menu, Stack, Tabs, Text, Timeline } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useActing } from "../../parts/acting";
-import { Confirm } from "../../parts/confirm";
+import { Confirm, useSending } from "../../parts/dialog";
 import { useFilters } from "../../parts/filters";
 import { Ago, Empty, Heading, Loaded, State, Trouble } from "../../parts/parts";
+import { Facts } from "../../parts/tables";
 import { cores, count, kind, memory, sentence } from "../../parts/words";
 import { InstanceRows } from "../instances/rows";
-import { Change, Scale, Share } from "./dialogs";
+import { Change, Scale } from "./dialogs";
+import { Share } from "./sharing";
 
 type ClusterRead = Schemas["ClusterRead"];
 
@@ -106,10 +108,15 @@ function Actions({ cluster }: { cluster: ClusterRead }) {
       },
     },
   );
-  const remove = useActing(() => data(api.DELETE("/api/v1/clusters/{cluster}", path)), {
-    quiet: true,
-    done: () => `${cluster.name} is being deleted.`,
-  });
+  const close = () => setOpen(null);
+  const remove = useSending(
+    async () => {
+      await data(api.DELETE("/api/v1/clusters/{cluster}", path));
+      void navigate({ to: "/clusters" });
+    },
+    close,
+    () => `${cluster.name} is being deleted.`,
+  );
   const possible = new Set(cluster.instances.flatMap(({ allowed_operations }) => allowed_operations));
   const shown = ["start", "stop", "restart"] as const;
   const others = [...possible].filter(
@@ -160,18 +167,16 @@ function Actions({ cluster }: { cluster: ClusterRead }) {
       )}
       <Confirm
         opened={open === "delete"}
-        onClose={() => setOpen(null)}
+        onClose={close}
         title={`Delete ${cluster.name}?`}
         verb="Delete"
         name={cluster.name}
-        busy={remove.isPending}
-        error={remove.error}
-        onConfirm={() => remove.mutate(undefined, { onSuccess: () => navigate({ to: "/clusters" }) })}
+        sending={remove}
       >
         {count(cluster.instance_count, "instance")} and everything in them will be gone. This cannot be undone.
       </Confirm>
-      <Scale cluster={cluster} opened={open === "scale"} onClose={() => setOpen(null)} />
-      <Change cluster={cluster} opened={open === "change"} onClose={() => setOpen(null)} />
+      <Scale cluster={cluster} opened={open === "scale"} close={close} />
+      <Change cluster={cluster} opened={open === "change"} close={close} />
     </>
   );
 }
@@ -251,24 +256,13 @@ function Settings({ cluster }: { cluster: ClusterRead }) {
     ...own.map(([key, value]): [string, string] => [sentence(key), said(value)]),
   ];
   return (
-    <Table.ScrollContainer minWidth={360}>
-      <Table maw={800}>
-        <Table.Tbody>
-          {rows.map(([key, value]) => (
-            <Table.Tr key={key}>
-              <Table.Th w={180} scope="row">
-                {key}
-              </Table.Th>
-              <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+    <>
+      <Facts rows={rows} />
       <Text size="sm" mt="sm">
         Everything, as data: <Anchor href={`/api/v1/clusters/${cluster.id}`}>/api/v1/clusters/{cluster.id}</Anchor>
         {" · "}
         <Link to="/operations">operations</Link>
       </Text>
-    </Table.ScrollContainer>
+    </>
   );
 }

@@ -1,5 +1,5 @@
 /** One instance: its state and why, what it says, what it uses, and the ways into it. */
-import { Alert, Anchor, Button, Group, Table, Tabs, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Tabs, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useState } from "react";
@@ -7,7 +7,9 @@ import { api, data, ProblemError, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useFilters } from "../../parts/filters";
 import { Ago, Heading, Loaded, State, Trouble } from "../../parts/parts";
-import { cores, kind, memory, sentence } from "../../parts/words";
+import { Facts } from "../../parts/tables";
+import { cores, memory, sentence } from "../../parts/words";
+import { Few } from "../operations";
 import { InstanceActions } from "./actions";
 import { Logs } from "./logs";
 
@@ -119,20 +121,7 @@ function About({ instance }: { instance: InstanceRead }) {
       String(value),
     ]),
   ];
-  return (
-    <Table maw={720}>
-      <Table.Tbody>
-        {rows.map(([key, value]) => (
-          <Table.Tr key={key}>
-            <Table.Th w={170} scope="row">
-              {key}
-            </Table.Th>
-            <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
-          </Table.Tr>
-        ))}
-      </Table.Tbody>
-    </Table>
-  );
+  return <Facts rows={rows} />;
 }
 
 const KEPT = 60;
@@ -190,25 +179,7 @@ function Operations({ id }: { id: string }) {
     <>
       <Trouble error={query.error} again={() => query.refetch()} />
       {query.isSuccess && all.length === 0 && <Text size="sm">Nobody has done anything with it by itself.</Text>}
-      <Table maw={820}>
-        <Table.Tbody>
-          {all.map((one) => (
-            <Table.Tr key={one.id}>
-              <Table.Td w={130}>
-                <State of={one.status} />
-              </Table.Td>
-              <Table.Td>
-                {sentence(kind(one.kind))}
-                {one.message && <Text size="sm">{one.message}</Text>}
-              </Table.Td>
-              <Table.Td>{one.actor}</Table.Td>
-              <Table.Td ta="right">
-                <Ago when={one.created_at} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+      <Few rows={all} actors />
     </>
   );
 }
