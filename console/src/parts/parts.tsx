@@ -94,8 +94,10 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
   );
 }
 
-/** The page of one query: waits, fails in words, or shows. */
-export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
+type Loading<T> = { query: UseQueryResult<T>; children: (data: T) => ReactNode; title?: string };
+
+/** What one query answers: waits, fails in words, or shows. `title`: of the page, where that is all of it. */
+export function Loaded<T>({ query, children, title }: Loading<T>) {
   if (query.data !== undefined)
     return (
       <>
@@ -103,7 +105,13 @@ export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; child
         {children(query.data)}
       </>
     );
-  if (query.isError) return <Trouble error={query.error} again={() => query.refetch()} />;
+  if (query.isError)
+    return (
+      <>
+        {title && <Heading title={title} />}
+        <Trouble error={query.error} again={() => query.refetch()} />
+      </>
+    );
   return <Waiting />;
 }
 

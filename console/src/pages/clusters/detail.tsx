@@ -1,18 +1,20 @@
 /** One cluster: its instances as they are, what happened to it, who shares it, and what one may do with it. */
-import { Alert, Anchor, Button, Menu, Stack, Tabs, Text, Timeline } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Alert, Anchor, Button, Group, Menu, Tabs, Text } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, data, type Schemas } from "../../api/client";
+import { api, data, ProblemError, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useActing } from "../../parts/acting";
 import { Confirm, useSending } from "../../parts/dialog";
 import { useFilters } from "../../parts/filters";
-import { Ago, Empty, Heading, Loaded, State, Trouble } from "../../parts/parts";
+import { Lines } from "../../parts/lines";
+import { Ago, Empty, Heading, Loaded, State } from "../../parts/parts";
 import { Facts } from "../../parts/tables";
 import { cores, count, kind, memory, sentence } from "../../parts/words";
 import { InstanceRows } from "../instances/rows";
 import { Change, Scale } from "./dialogs";
+import { Gone, History } from "./history";
 import { Share } from "./sharing";
 
 type ClusterRead = Schemas["ClusterRead"];
@@ -20,7 +22,13 @@ type ClusterRead = Schemas["ClusterRead"];
 export function Cluster() {
   const { cluster: id } = useParams({ strict: false });
   const query = useQuery(queries.cluster(id ?? ""));
-  return <Loaded query={query}>{(cluster) => <Shown cluster={cluster} />}</Loaded>;
+  if (id !== undefined && query.error instanceof ProblemError && query.error.problem.status === 404)
+    return <Gone id={id} error={query.error} />;
+  return (
+    <Loaded query={query} title="Cluster">
+      {(cluster) => <Shown cluster={cluster} />}
+    </Loaded>
+  );
 }
 
 function Shown({ cluster }: { cluster: ClusterRead }) {
@@ -46,6 +54,7 @@ function Shown({ cluster }: { cluster: ClusterRead }) {
         {cluster.image_name ?? cluster.image} · {cluster.access === "owner" ? "yours" : `of ${cluster.owner}`} · created{" "}
         <Ago when={cluster.created_at} />
       </Text>
+      <Usage cluster={cluster} />
       <Progress operation={cluster.operation} />
       <Tabs
         value={filters.tab ?? "instances"}
@@ -76,6 +85,31 @@ function Shown({ cluster }: { cluster: ClusterRead }) {
         </Tabs.Panel>
       </Tabs>
     </>
+  );
+}
+
+/** Of more instances than these it is not asked, and then not said. */
+const MEASURED = 20;
+
+/** What they use together, where that is measured. */
+function Usage({ cluster }: { cluster: ClusterRead }) {
+  const running = cluster.instances.filter(({ status }) => status === "running");
+  const ids = running.map(({ id }) => id);
+  const query = useQuery({
+    ...queries.usage(cluster.id, ids, useQueryClient()),
+    enabled: ids.length > 0 && ids.length <= MEASURED,
+  });
+  const now = query.data?.at(-1);
+  if (!query.data || !now || query.error || ids.length === 0 || ids.length > MEASURED) return null;
+  return (
+    <Group mb="md" gap="sm">
+      <Text size="sm">{now.of === ids.length ? "Uses" : `${now.of} of ${count(ids.length, "instance")} use`}</Text>
+      <Lines
+        seen={query.data}
+        cpu={running.reduce((sum, { cpu }) => sum + cpu, 0)}
+        memory={running.reduce((sum, { memory: mebibytes }) => sum + mebibytes, 0)}
+      />
+    </Group>
   );
 }
 
@@ -179,49 +213,6 @@ function Actions({ cluster }: { cluster: ClusterRead }) {
       <Change cluster={cluster} opened={open === "change"} close={close} />
     </>
   );
-}
-
-function History({ id }: { id: string }) {
-  const query = useInfiniteQuery(queries.events({ cluster_id: id, limit: 30 }));
-  const all =
-    query.data?.pages.flatMap(({ items }) => items).filter((event) => event.kind !== "operation.progress") ?? [];
-  return (
-    <Stack>
-      <Trouble error={query.error} again={() => query.refetch()} />
-      {query.isSuccess && all.length === 0 && <Text size="sm">Nothing has happened that is still known.</Text>}
-      <Timeline bulletSize={12} lineWidth={2}>
-        {all.map((event) => (
-          <Timeline.Item key={event.id} title={happened(event)}>
-            {event.status && <State of={event.status} />}
-            {event.message && (
-              <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                {event.message}
-              </Text>
-            )}
-            <Text size="xs">
-              <Ago when={event.created_at} /> · {event.actor}
-            </Text>
-          </Timeline.Item>
-        ))}
-      </Timeline>
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          w="fit-content"
-          onClick={() => query.fetchNextPage()}
-          loading={query.isFetchingNextPage}
-        >
-          Show more
-        </Button>
-      )}
-    </Stack>
-  );
-}
-
-function happened({ kind: of, instance_name }: Schemas["EventRead"]): string {
-  if (of === "instance.status") return instance_name ?? "An instance";
-  if (of === "cluster.phase") return "The cluster";
-  return `${sentence(of.replace(".", " "))}${instance_name ? `: ${instance_name}` : ""}`;
 }
 
 /** Without what is not set. */

@@ -1,14 +1,16 @@
 /** One instance: its state and why, what it says, what it uses, and the ways into it. */
 import { Alert, Anchor, Button, Group, Tabs, Text } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useState } from "react";
-import { api, data, ProblemError, type Schemas } from "../../api/client";
+import type { ReactNode } from "react";
+import { ProblemError, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useFilters } from "../../parts/filters";
+import { Lines } from "../../parts/lines";
 import { Ago, Heading, Loaded, State, Trouble } from "../../parts/parts";
 import { Facts } from "../../parts/tables";
 import { cores, memory, sentence } from "../../parts/words";
+import { useMay } from "../../shell";
 import { Few } from "../operations";
 import { InstanceActions } from "./actions";
 import { Logs } from "./logs";
@@ -18,7 +20,11 @@ type InstanceRead = Schemas["InstanceRead"];
 export function Instance() {
   const { instance: id } = useParams({ strict: false });
   const query = useQuery(queries.instance(id ?? ""));
-  return <Loaded query={query}>{(instance) => <Shown instance={instance} />}</Loaded>;
+  return (
+    <Loaded query={query} title="Instance">
+      {(instance) => <Shown instance={instance} />}
+    </Loaded>
+  );
 }
 
 function Shown({ instance }: { instance: InstanceRead }) {
@@ -124,56 +130,18 @@ function About({ instance }: { instance: InstanceRead }) {
   return <Facts rows={rows} />;
 }
 
-const KEPT = 60;
-
-/** What it uses now, and the last minutes since the page was opened. */
 function Usage({ instance }: { instance: InstanceRead }) {
   const running = instance.status === "running";
-  const query = useQuery({
-    queryKey: ["usage", instance.id],
-    queryFn: () => data(api.GET("/api/v1/instances/{instance}/usage", { params: { path: { instance: instance.id } } })),
-    enabled: running,
-    refetchInterval: ({ state }) => (state.error ? false : 10_000),
-    retry: false,
-  });
-  const [seen, setSeen] = useState<Schemas["UsageRead"][]>([]);
-  useEffect(() => {
-    const now = query.data;
-    if (now) setSeen((before) => (before.at(-1)?.timestamp === now.timestamp ? before : [...before, now].slice(-KEPT)));
-  }, [query.data]);
+  const query = useQuery({ ...queries.usage(instance.id, [instance.id], useQueryClient()), enabled: running });
   if (!running) return "nothing: it does not run";
   if (query.error) return query.error instanceof ProblemError ? query.error.problem.detail : String(query.error);
-  if (!query.data) return "…";
-  return (
-    <Group gap="lg">
-      <Line label={cores(query.data.cpu)} of={seen.map(({ cpu }) => cpu)} most={instance.cpu} />
-      <Line
-        label={memory(query.data.memory)}
-        of={seen.map(({ memory: mebibytes }) => mebibytes)}
-        most={instance.memory}
-      />
-    </Group>
-  );
-}
-
-function Line({ label, of, most }: { label: string; of: number[]; most: number }) {
-  const points = of
-    .map((value, index) => `${(index / (KEPT - 1)) * 120},${30 - Math.min(1, value / most) * 28}`)
-    .join(" ");
-  return (
-    <Group gap="xs">
-      <Text size="sm">{label}</Text>
-      {of.length > 1 && (
-        <svg width={120} height={32} role="img" aria-label={`The last ${of.length} readings, now ${label}`}>
-          <polyline points={points} fill="none" stroke="currentColor" strokeWidth={1.5} />
-        </svg>
-      )}
-    </Group>
-  );
+  return query.data ? <Lines seen={query.data} cpu={instance.cpu} memory={instance.memory} /> : "…";
 }
 
 function Operations({ id }: { id: string }) {
-  const query = useInfiniteQuery(queries.operations({ instance_id: id, limit: 30 }));
+  const query = useInfiniteQuery(
+    queries.operations({ instance_id: id, limit: 30, everyones: useMay("everyones") || undefined }),
+  );
   const all = query.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <>

@@ -24,10 +24,9 @@ export function User() {
   const { user: name = "" } = useParams({ strict: false });
   const query = useQuery({ ...queries.user(name), refetchInterval: 15_000 });
   return (
-    <>
-      {query.data === undefined && <Heading title={name} />}
-      <Loaded query={query}>{(user) => <Known user={user} />}</Loaded>
-    </>
+    <Loaded query={query} title={name}>
+      {(user) => <Known user={user} />}
+    </Loaded>
   );
 }
 

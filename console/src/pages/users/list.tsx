@@ -13,7 +13,7 @@ import { Rows } from "../../parts/tables";
 import { sentence } from "../../parts/words";
 import { useMay } from "../../shell";
 import { Choice, Find, Listed, Only } from "../lists";
-import { DIMENSIONS, LimitFields, limitsOf, NONE, near, Used } from "./limits";
+import { DIMENSIONS, LimitFields, limitsOf, NONE, Used } from "./limits";
 import { Once, type Secrets } from "./secrets";
 
 type User = Schemas["UserRead"];
@@ -31,10 +31,11 @@ export function Users() {
   const tight = filters.near === "true";
   const query = useInfiniteQuery(
     queries.users({
-      limit: tight ? 500 : 50,
+      limit: 50,
       sort: "username",
       name: filters.name,
       role: ROLES.find((role) => role === filters.role),
+      near_limit: tight || undefined,
     }),
   );
   return (
@@ -45,8 +46,17 @@ export function Users() {
         <Choice of="role" label="Role" any="Any role" data={ROLES} w={150} />
         <Only of="near" label="Near a limit" />
       </Group>
-      <Listed query={query} empty={<Empty title="Nobody fits">Look for another name or role.</Empty>}>
-        {(rows) => <Everybody rows={tight ? rows.filter((row) => near(row).length > 0) : rows} />}
+      <Listed
+        query={query}
+        empty={
+          tight ? (
+            <Empty title="Nobody is near a limit">Everybody has more than a fifth left.</Empty>
+          ) : (
+            <Empty title="Nobody fits">Look for another name or role.</Empty>
+          )
+        }
+      >
+        {(rows) => <Everybody rows={rows} />}
       </Listed>
       <Modal opened={creating} onClose={close} title="Create a user" size="lg">
         <Create close={close} created={setShown} />
