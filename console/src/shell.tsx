@@ -279,7 +279,7 @@ function Who({ keys }: { keys: () => void }) {
         <Menu.Item leftSection={<IconHelpCircle size={16} />} renderRoot={(props) => <Link to="/help" {...props} />}>
           Help
         </Menu.Item>
-        <Menu.Divider />
+        <Menu.Divider role="separator" />
         <form method="post" action="/logout">
           <Menu.Item leftSection={<IconLogout size={16} />} type="submit">
             Sign out

@@ -1,5 +1,5 @@
 /** What pages read, by noun. Keys are [noun] for what is mine, [noun, id] for one thing, [noun, {…}] for a page of a list. */
-import { infiniteQueryOptions, type QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
 import { api, data, type Schemas } from "./client";
 import type { paths } from "./schema";
 
@@ -15,6 +15,8 @@ function pages<T>(key: readonly unknown[], read: (cursor: string | undefined) =>
     queryFn: ({ pageParam }) => read(pageParam || undefined),
     initialPageParam: "",
     getNextPageParam: (last) => last.next_cursor ?? undefined,
+    // What is there stays until what is asked for has come: nothing jumps while one types.
+    placeholderData: keepPreviousData,
   });
 }
 

@@ -190,10 +190,8 @@ function Actions({ cluster }: { cluster: ClusterRead }) {
             {may("change") && <Menu.Item onClick={() => setOpen("change")}>Change image or size…</Menu.Item>}
             {may("delete") && (
               <>
-                <Menu.Divider />
-                <Menu.Item color="red" onClick={() => setOpen("delete")}>
-                  Delete…
-                </Menu.Item>
+                <Menu.Divider role="separator" />
+                <Menu.Item onClick={() => setOpen("delete")}>Delete…</Menu.Item>
               </>
             )}
           </Menu.Dropdown>
