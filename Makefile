@@ -13,7 +13,7 @@ install: ## uv where it is missing, then exactly what uv.lock names
 
 .PHONY: console
 console: console/dist/index.html ## the web console, built; needs Node.js 20 or newer
-console/dist/index.html: docs/openapi.json $(shell find console/src console/*.json console/*.ts console/index.html 2>/dev/null)
+console/dist/index.html: docs/openapi.json docs/permissions.md $(wildcard docs/how-to/*.md) $(shell find console/src console/*.json console/*.ts console/index.html 2>/dev/null)
 	cd console && npm ci --no-audit --no-fund --silent && npm run --silent build
 	@touch $@
 
