@@ -28,6 +28,7 @@ from app.database import Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
+    access,
     audit,
     cluster_list,
     clusters,
@@ -40,6 +41,7 @@ from app.routers import (
     images,
     instances,
     keys,
+    metrics,
     middleware,
     oauth,
     openapi,
@@ -57,6 +59,7 @@ from app.routers.deps import State
 from app.services import users as user_service
 from app.settings import Settings
 from app.store import platform
+from app.telemetry import metrics as numbers
 
 log = structlog.get_logger("cmp.main")
 
@@ -96,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.cmp = parts.of(settings)
     for router in (*(noun.router for noun in _NOUNS), *_BESIDE):
         app.include_router(router, prefix=_API)
-    for noun in (oauth, sign_ins, health, console):
+    for noun in (oauth, sign_ins, health, metrics, console):
         app.include_router(noun.router)
     problems.install(app)
     openapi.install(app)
@@ -113,6 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         middleware.Door,
         collections=collections,
+        templates=access.templates(app.routes),
         max_body_bytes=settings.max_body_bytes,
         trusted_proxies=settings.trusted_proxies,
         throttle=app.state.cmp.gate.throttle,
@@ -156,6 +160,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
 async def serve(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
     listening = _listen(settings)
+    numbers.serve(settings.metrics_host, settings.metrics_port, settings.tls_certificate)
     app = create_app(settings)
     server = _Server(
         uvicorn.Config(

@@ -20,6 +20,7 @@ from app.rules import sealing
 from app.rules.sealing import Sealer
 from app.settings import Settings
 from app.store import platform
+from app.telemetry import metrics
 
 log = structlog.get_logger("cmp.worker")
 
@@ -111,6 +112,7 @@ async def work(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     target, sealer = target_of(settings), sealer_of(settings)
+    metrics.serve(settings.metrics_host, settings.metrics_port)
     database = Database(settings.database(), pool_size=settings.database_pool, tls=settings.database_tls)
     await database.open()
     try:

@@ -6,13 +6,15 @@ import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.pool import QueuePool
 
 from app.database.dialects import (
     POSTGRES_SETTINGS,
@@ -26,12 +28,19 @@ from app.database.dialects import (
 )
 from app.database.errors import SqliteInUse, TryAgain, is_retryable, translated
 from app.errors import Unavailable
+from app.telemetry import metrics
 
 T = TypeVar("T")
 Session = AsyncSession
 Row = Mapping[str, Any]
 
 _ATTEMPTS = 10
+_AFTER_COMMIT = "cmp.after_commit"
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Once this transaction is committed; never where it is not, or is run again."""
+    session.info.setdefault(_AFTER_COMMIT, []).append(call)
 
 
 async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
@@ -66,6 +75,7 @@ class Database:
             self._lock_sqlite()
         if self.dialect == "postgresql":
             self.postgres = await self._driver_pool()
+        self._measured()
 
     async def close(self) -> None:
         if self.postgres is not None:
@@ -80,8 +90,11 @@ class Database:
         """Commits when the block ends well. Nothing slow may happen inside."""
         async with self._writing:
             with translated():
-                async with _session(self.engine) as session, session.begin():
-                    yield session
+                async with _session(self.engine) as session:
+                    async with session.begin():
+                        yield session
+                    for call in session.info.get(_AFTER_COMMIT, ()):
+                        call()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -102,6 +115,7 @@ class Database:
             except (exc.DBAPIError, TryAgain) as error:
                 if not is_retryable(error):
                     raise
+                metrics.DATABASE_RETRIES.inc()
                 if attempt == _ATTEMPTS:
                     busy = "The database is too busy. Try again in a moment."
                     raise Unavailable(busy, internal=repr(error)) from error
@@ -144,6 +158,15 @@ class Database:
 
     def describe(self) -> str:
         return self.url.render_as_string(hide_password=True)
+
+    def _measured(self) -> None:
+        pool = cast(QueuePool, self.engine.sync_engine.pool)
+        used, idle = (partial(metrics.DATABASE_CONNECTIONS.labels, state=state) for state in ("used", "idle"))
+        used(pool="sqlalchemy").set_function(pool.checkedout)
+        idle(pool="sqlalchemy").set_function(pool.checkedin)
+        if (driver := self.postgres) is not None:
+            used(pool="driver").set_function(lambda: driver.get_size() - driver.get_idle_size())
+            idle(pool="driver").set_function(driver.get_idle_size)
 
     def _lock_sqlite(self) -> None:
         path = Path(f"{self.url.database}.lock")

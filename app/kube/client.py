@@ -18,6 +18,7 @@ import orjson
 from app.kube.credentials import Credentials, KubeTarget
 from app.kube.errors import Refusal, Unreachable, refusal
 from app.kube.kinds import Kind
+from app.telemetry import metrics
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -42,17 +43,13 @@ class Limits:
     connections: int = 100
 
 
-def _ignore(verb: str, resource: str, code: int, seconds: float) -> None:
-    return None
-
-
 class KubeClient:
     def __init__(
         self,
         credentials: Credentials,
         *,
         version: str = "dev",
-        observe_call: Observer = _ignore,
+        observe_call: Observer = metrics.kubernetes_answered,
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -79,7 +76,7 @@ class KubeClient:
         target: KubeTarget,
         *,
         version: str = "dev",
-        observe_call: Observer = _ignore,
+        observe_call: Observer = metrics.kubernetes_answered,
         limits: Limits | None = None,
     ) -> "KubeClient":
         """Reads the configuration (errors.BadTarget); does not call the server yet."""

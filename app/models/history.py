@@ -36,7 +36,9 @@ class Operation(Base):
     updated_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
-    __table_args__: Any = table_args(Index(None, "owner_id", "id"), Index(None, "cluster_id", "status"))
+    __table_args__: Any = table_args(
+        Index(None, "owner_id", "id"), Index(None, "cluster_id", "status"), Index(None, "finished_at")
+    )
 
 
 class Event(Base):

@@ -37,6 +37,7 @@ from app.rules import naming
 from app.rules.sealing import NoKey, Sealer
 from app.store import leases
 from app.store.leases import Claimed, Loaded
+from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -126,8 +127,11 @@ class Visitor:
         """Seconds until the next visit, where that is sooner than the sweep. The lease is given back, come what may."""
         try:
             async with self._renewed(lease):
-                return await self._visit(lease)
+                next_seconds = await self._visit(lease)
+            metrics.VISITS.labels("settled").inc()
+            return next_seconds
         except LeaseLost:
+            metrics.VISITS.labels("lost").inc()
             log.info("lease lost", cluster_id=str(lease.cluster_id))
             return None
         except asyncio.CancelledError:

@@ -17,6 +17,7 @@ from app.models import Cluster, Instance
 from app.rules.access import Viewer
 from app.rules.reach import DISCONNECTED, GOING_AWAY, IDLE, LIFETIME, Access, Ending, Logs, Target, Usage, Way
 from app.store import events
+from app.telemetry import metrics
 
 log = structlog.get_logger("cmp.streams")
 
@@ -126,7 +127,8 @@ class Streams:
             if recorded:
                 await self._record(stream, "access.opened", None, words, request_id)
             try:
-                yield stream
+                with metrics.INSTANCE_STREAMS.labels(access).track_inprogress():
+                    yield stream
             except CmpError as error:
                 stream.ending = Ending(0, "refused", error.message)
                 raise

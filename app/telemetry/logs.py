@@ -12,8 +12,6 @@ from typing import Any, Literal
 
 import structlog
 
-VERSION = "0.1.0"
-
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _SECRET_NAMES = re.compile(r"token|secret|password|authorization|cookie", re.IGNORECASE)
