@@ -190,6 +190,7 @@ async def serve(settings: Settings) -> None:
         app.state.cmp.streams.end()
         server.stop()
 
+    telemetry.level_by_signal(loop, settings.log_level)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     async with running(app):

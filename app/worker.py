@@ -109,6 +109,7 @@ async def work(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    telemetry.level_by_signal(loop, settings.log_level)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     target, sealer = target_of(settings), sealer_of(settings)

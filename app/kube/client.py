@@ -14,11 +14,14 @@ from typing import Any
 
 import aiohttp
 import orjson
+import structlog
 
 from app.kube.credentials import Credentials, KubeTarget
 from app.kube.errors import Refusal, Unreachable, refusal
 from app.kube.kinds import Kind
 from app.telemetry import metrics
+
+log = structlog.get_logger("cmp.kubernetes")
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -296,7 +299,9 @@ class KubeClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(_said(error)) from error
         finally:
-            self._observe(verb, resource, code, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._observe(verb, resource, code, seconds)
+            log.debug("kubernetes.call", verb=verb, path=path, code=code, milliseconds=round(seconds * 1000, 1))
 
     def _heed(self, response: aiohttp.ClientResponse) -> float | None:
         wait = _retry_after(response.headers.get("Retry-After"))
