@@ -59,7 +59,7 @@ from app.routers.deps import State
 from app.services import users as user_service
 from app.settings import Settings
 from app.store import platform
-from app.telemetry import metrics as numbers
+from app.telemetry import traces
 
 log = structlog.get_logger("cmp.main")
 
@@ -95,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=running,
         redirect_slashes=False,
+        telemetry=traces.OF_REQUESTS,
     )
     app.state.cmp = parts.of(settings)
     for router in (*(noun.router for noun in _NOUNS), *_BESIDE):
@@ -160,7 +161,6 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
 async def serve(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
     listening = _listen(settings)
-    numbers.serve(settings.metrics_host, settings.metrics_port, settings.tls_certificate)
     app = create_app(settings)
     server = _Server(
         uvicorn.Config(
@@ -201,12 +201,14 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     settings = Settings()
-    telemetry.configure(settings.log_level, settings.log_format)
     try:
+        telemetry.start(settings, "cmp-api")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except (SqliteInUse, BadTarget, CmpError, _CannotStart, ValueError) as error:
         sys.exit(f"CMP cannot start: {error}")
+    finally:
+        telemetry.end()
 
 
 class _CannotStart(RuntimeError):

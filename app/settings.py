@@ -203,6 +203,12 @@ class Settings(BaseSettings):
     metrics_accounts: int = Field(
         100, ge=0, le=10_000, description="Accounts whose quota the metrics name; those of the others are summed up."
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#]+$",
+        description="Where traces go: a collector's base URL for OTLP over HTTP, such as http://127.0.0.1:4318. "
+        "Without it, nothing is traced. Headers, sampling and the like: OpenTelemetry's own `OTEL_` variables.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."

@@ -20,7 +20,6 @@ from app.rules import sealing
 from app.rules.sealing import Sealer
 from app.settings import Settings
 from app.store import platform
-from app.telemetry import metrics
 
 log = structlog.get_logger("cmp.worker")
 
@@ -113,7 +112,6 @@ async def work(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     target, sealer = target_of(settings), sealer_of(settings)
-    metrics.serve(settings.metrics_host, settings.metrics_port)
     database = Database(settings.database(), pool_size=settings.database_pool, tls=settings.database_tls)
     await database.open()
     try:
@@ -133,11 +131,13 @@ async def work(settings: Settings) -> None:
 
 def main() -> None:
     settings = Settings()
-    telemetry.configure(settings.log_level, settings.log_format)
     try:
+        telemetry.start(settings, "cmp-worker")
         asyncio.run(work(settings))
     except (SqliteInUse, BadTarget, CmpError, ValueError) as error:
         sys.exit(f"The CMP worker cannot start: {error}")
+    finally:
+        telemetry.end()
 
 
 async def _migrated(database: Database, stop: asyncio.Event) -> bool:

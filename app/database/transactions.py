@@ -28,7 +28,7 @@ from app.database.dialects import (
 )
 from app.database.errors import SqliteInUse, TryAgain, is_retryable, translated
 from app.errors import Unavailable
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 
 T = TypeVar("T")
 Session = AsyncSession
@@ -63,6 +63,7 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.postgres: asyncpg.Pool | None = None
         self._pool_size = pool_size
+        self._said = {"db.system.name": self.dialect}
         self._lock_file: int | None = None
         self._writing: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if self.dialect == "sqlite" else nullcontext()  # waiting here beats SQLITE_BUSY
@@ -89,7 +90,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Commits when the block ends well. Nothing slow may happen inside."""
         async with self._writing:
-            with translated():
+            with translated(), traces.span("database transaction", **self._said):
                 async with _session(self.engine) as session:
                     async with session.begin():
                         yield session
@@ -99,7 +100,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A short look; never waits for a writer and never writes."""
-        with translated():
+        with translated(), traces.span("database read", **self._said):
             async with _session(self.engine.execution_options(**{READ_ONLY: True})) as session:
                 yield session
 
@@ -133,7 +134,7 @@ class Database:
                 return [dict(row) for row in (await session.execute(statement, dict(parameters))).mappings()]
         sql, names, own = compiled(statement)
         values = {**own, **parameters}
-        with translated():
+        with translated(), traces.span("database statement", **self._said):
             rows: list[Row] = await self.postgres.fetch(sql, *[values[name] for name in names])
             return rows
 

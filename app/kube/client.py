@@ -19,7 +19,7 @@ import structlog
 from app.kube.credentials import Credentials, KubeTarget
 from app.kube.errors import Refusal, Unreachable, refusal
 from app.kube.kinds import Kind
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 
 log = structlog.get_logger("cmp.kubernetes")
 
@@ -279,6 +279,20 @@ class KubeClient:
         headers = await self._credentials.headers()
         if data is not None:
             headers["Content-Type"] = content_type
+        with traces.span(f"kubernetes {verb} {resource}", **{"url.path": path}):
+            headers |= traces.headers()
+            return await self._sent(verb, resource, method, path, params, data, headers)
+
+    async def _sent(
+        self,
+        verb: str,
+        resource: str,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[int, bytes, float | None]:
         started = time.monotonic()
         code = 0
         try:
@@ -301,6 +315,7 @@ class KubeClient:
         finally:
             seconds = time.monotonic() - started
             self._observe(verb, resource, code, seconds)
+            traces.set_attribute("http.response.status_code", code)
             log.debug("kubernetes.call", verb=verb, path=path, code=code, milliseconds=round(seconds * 1000, 1))
 
     def _heed(self, response: aiohttp.ClientResponse) -> float | None:

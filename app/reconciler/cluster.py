@@ -36,7 +36,7 @@ from app.rules import naming
 from app.rules.sealing import NoKey, Sealer
 from app.store import leases
 from app.store.leases import Claimed, Loaded
-from app.telemetry import metrics
+from app.telemetry import metrics, traces
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +149,9 @@ class Visitor:
             loaded = await leases.load(session, lease.cluster_id, lease.token)
         if loaded is None:
             raise LeaseLost
-        with structlog.contextvars.bound_contextvars(**about(loaded)):
+        said = about(loaded)
+        traceparents = [op.traceparent for op in loaded.operations]
+        with structlog.contextvars.bound_contextvars(**said), traces.continued("reconcile", traceparents, **said):
             return await self._converge(lease, loaded)
 
     async def _converge(self, lease: Lease, loaded: Loaded) -> float | None:

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import structlog
 
+from app.telemetry import traces
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _OURS = ("app", "cmp")
@@ -31,7 +33,7 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_request_id,
+        _add_ids,
         structlog.processors.StackInfoRenderer(),
         _redact,
     ]
@@ -76,10 +78,13 @@ def _set_level(level: str) -> None:
         logging.getLogger(name).setLevel(wanted)
 
 
-def _add_request_id(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _add_ids(_logger: Any, _method: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     current = request_id.get()
     if current is not None:
         record.setdefault("request_id", current)
+    trace_id = traces.trace_id()
+    if trace_id is not None:
+        record.setdefault("trace_id", trace_id)
     return record
 
 
