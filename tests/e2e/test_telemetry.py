@@ -97,7 +97,11 @@ async def test_lines_of_both_processes_name_the_request(ada: httpx.AsyncClient, 
     made = await ada.post(
         "/clusters/?wait=30", json={"name": "logged", "instance_count": 1, **WISH}, headers={"X-Request-ID": "ask-1"}
     )
-    (access,) = _lines(platform, "api", lambda line: line.get("request_id") == "ask-1")
+
+    async def noted() -> list[dict[str, Any]]:
+        return _lines(platform, "api", lambda line: line.get("request_id") == "ask-1")
+
+    (access,) = await eventually(noted, "the line of the request")
     assert (access["event"], access["method"], access["path"], access["status"]) == (
         "request", "POST", "/api/v1/clusters/", 201,
     )  # fmt: skip
