@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -13,6 +14,7 @@ from app.routers.access import declared  # noqa: E402
 from app.rules.access import PERMISSIONS, TABLE  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from app.telemetry import metrics as exported  # noqa: E402
+from docs import dashboards  # noqa: E402
 from main import create_app  # noqa: E402
 
 
@@ -106,6 +108,7 @@ FILES = {
     "docs/permissions.md": permissions,
     "docs/metrics.md": metrics,
     "deploy/kubernetes/rbac.yaml": rights,
+    **{f"deploy/monitoring/dashboards/{name}.json": partial(dashboards.text, name) for name in dashboards.DASHBOARDS},
 }
 
 

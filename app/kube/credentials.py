@@ -88,9 +88,12 @@ class Credentials:
         return before != await self.headers()
 
     async def certificates(self) -> dict[str, datetime]:
-        """When those end that there are: ours, and the one that the API server shows. Raises Unreachable."""
+        """When those end that there are: ours, and the one that the API server shows. Raises Unreachable.
+
+        What an exec plugin gives, it gives anew in time.
+        """
         found = {}
-        if self._certificate[0]:
+        if self._certificate[0] and "exec" not in (getattr(self._loader, "_user", None) or {}):
             ours = x509.load_pem_x509_certificates(Path(self._certificate[0]).read_bytes())
             found["kubernetes_client"] = ours[0].not_valid_after_utc
         if self.ssl is not None and self.proxy is None:

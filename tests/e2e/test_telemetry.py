@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import urllib.request
 import uuid
@@ -15,7 +16,7 @@ import pytest
 from testbed import Unavailable
 from testbed.databases import PostgreSQL
 from testbed.traces import Collector, Receiver, Span
-from tests.e2e.platform import Platform, eventually, free_port, running, simulator, user
+from tests.e2e.platform import ROOT, Platform, eventually, free_port, running, simulator, user
 from tests.secrets_in_logs import found_in
 
 WISH = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_instance": 64, "image": "nginx:latest"}
@@ -129,6 +130,15 @@ async def test_each_process_has_its_numbers_on_its_own_port(platform: Platform) 
     worker = await eventually(surveyed, "a survey of the four instances")
     assert 'cmp_workers{kubernetes="up"} 1.0' in worker
     assert 'cmp_operations_finished_total{kind="cluster.create",outcome="succeeded"} 3.0' in worker
+
+
+async def test_what_alerts_and_dashboards_ask_for_is_exported(platform: Platform) -> None:
+    said = "".join(_numbers(owner["CMP_METRICS_PORT"]) for owner in (platform.extra, platform.workers_own))
+    exported = set(re.findall(r"^# TYPE (\S+) ", said, re.MULTILINE))
+    files = (ROOT / "deploy/monitoring").rglob("*")
+    asked = {name for file in files if file.is_file() for name in re.findall(r"\bcmp_[a-z_]+", file.read_text())}
+    assert len(asked) > 20
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in asked} - exported == set()
 
 
 def _named(spans: dict[str, Span], name: str) -> list[Span]:
