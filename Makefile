@@ -26,6 +26,10 @@ run: install ## CMP on http://127.0.0.1:8000 with SQLite and the simulator, unti
 	@if command -v npm > /dev/null; then $(MAKE) --silent console || echo "The console could not be built (Node.js 20 or newer, and npm's registry?); the API serves without it."; else echo "No console: install Node.js 20 or newer for it."; fi
 	@exec $(UV) run --no-sync python main.py
 
+.PHONY: stack
+stack: install ## two APIs behind nginx, two workers, PostgreSQL, Redis, Prometheus on loopback, until Ctrl-C
+	@exec $(UV) run --no-sync python -m stack
+
 .PHONY: check
 check: install ## lint, types, import contracts, generated files
 	$(UV) run --no-sync ruff check .

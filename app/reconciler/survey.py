@@ -1,15 +1,22 @@
 """From what there is in the database to the numbers that a worker exports about the whole platform."""
 
+import itertools
 import time
 from collections.abc import Iterator
 
 from app.database import Database
+from app.models import ClusterPhase, InstanceStatus, InstanceType, OperationKind
 from app.rules.quota import Amounts
 from app.store import survey
 from app.telemetry import metrics
 
 _UNITS = {"cpu": 0.001, "memory": 2.0**20, "storage": 2.0**20}
 """Of one millicore and of one MiB."""
+# What there is none of is told too.
+_Counts = dict[tuple[str, ...], int]
+_PHASES: _Counts = dict.fromkeys(itertools.product(InstanceType, ClusterPhase), 0)
+_STATUSES: _Counts = dict.fromkeys(itertools.product(InstanceType, InstanceStatus), 0)
+_KINDS: _Counts = dict.fromkeys([(kind,) for kind in OperationKind], 0)
 
 
 async def show(database: Database, accounts: int) -> None:
@@ -20,10 +27,10 @@ async def show(database: Database, accounts: int) -> None:
     limits = {name: account.quota for name, account in found.accounts.items()} | {metrics.OTHERS: others_quota}
     metrics.PLATFORM.show(
         {
-            "cmp_clusters": found.clusters,
-            "cmp_instances": found.instances,
-            "cmp_operations_open": {(kind,): n for kind, n in found.operations.items()},
-            "cmp_operations_oldest_seconds": {(kind,): seconds for kind, seconds in found.oldest.items()},
+            "cmp_clusters": _PHASES | found.clusters,
+            "cmp_instances": _STATUSES | found.instances,
+            "cmp_operations_open": _KINDS | {(kind,): n for kind, n in found.operations.items()},
+            "cmp_operations_oldest_seconds": _KINDS | {(kind,): seconds for kind, seconds in found.oldest.items()},
             "cmp_clusters_overdue": {(): found.overdue},
             "cmp_clusters_overdue_seconds": {(): found.overdue_seconds},
             "cmp_leases": {(): found.leases},

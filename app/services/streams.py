@@ -96,6 +96,8 @@ class Streams:
         self._open: set[Stream] = set()
         self._records: set[asyncio.Task[None]] = set()
         self._ending = False
+        for access in Access:
+            metrics.INSTANCE_STREAMS.labels(access)
 
     def end(self) -> None:
         """The process is to end: every stream does, saying so."""
