@@ -28,6 +28,7 @@ from app.database import Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
+    access,
     audit,
     cluster_list,
     clusters,
@@ -40,6 +41,7 @@ from app.routers import (
     images,
     instances,
     keys,
+    metrics,
     middleware,
     oauth,
     openapi,
@@ -58,6 +60,7 @@ from app.routers.deps import State
 from app.services import users as user_service
 from app.settings import Settings
 from app.store import platform as installation
+from app.telemetry import traces
 
 log = structlog.get_logger("cmp.main")
 
@@ -94,11 +97,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=running,
         redirect_slashes=False,
+        telemetry=traces.OF_REQUESTS,
     )
     app.state.cmp = parts.of(settings)
     for router in (*(noun.router for noun in _NOUNS), *_BESIDE):
         app.include_router(router, prefix=_API)
-    for noun in (oauth, sign_ins, health, console):
+    for noun in (oauth, sign_ins, health, metrics, console):
         app.include_router(noun.router)
     problems.install(app)
     openapi.install(app)
@@ -115,6 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         middleware.Door,
         collections=collections,
+        templates=access.templates(app.routes),
         max_body_bytes=settings.max_body_bytes,
         trusted_proxies=settings.trusted_proxies,
         throttle=app.state.cmp.gate.throttle,
@@ -187,6 +192,7 @@ async def serve(settings: Settings) -> None:
         app.state.cmp.streams.end()
         server.stop()
 
+    telemetry.level_by_signal(loop, settings.log_level)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     async with running(app):
@@ -197,12 +203,14 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     settings = Settings()
-    telemetry.configure(settings.log_level, settings.log_format)
     try:
+        telemetry.start(settings, "cmp-api")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except (SqliteInUse, BadTarget, CmpError, _CannotStart, ValueError) as error:
         sys.exit(f"CMP cannot start: {error}")
+    finally:
+        telemetry.end()
 
 
 class _CannotStart(RuntimeError):

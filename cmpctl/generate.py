@@ -29,6 +29,7 @@ BY_HAND = {
     "POST /oauth/device_authorization": "credentials.py signs in",
     "GET /oauth/jwks.json": "for programs that verify access tokens",
     "GET /.well-known/oauth-authorization-server": "for OAuth libraries",
+    "GET /metrics": "for Prometheus",
     "GET /livez": "for supervisors",
     "GET /readyz": "for load balancers",
 }
@@ -47,6 +48,7 @@ _NAMES = {
     "POST /api/v1/secrets/reseal": ("platform", "reseal_secrets"),
     "POST /api/v1/signing-keys/": ("platform", "rotate_signing_keys"),
     "GET /health": ("platform", "health"),
+    "GET /api/v1/platform/": ("platform", "report"),
 }
 
 

@@ -451,6 +451,13 @@ class Operations(AsyncFace):
 
 
 class Platform(AsyncFace):
+    async def report(self) -> models.PlatformRead:
+        """Workers, leases, and whether what must be so is so (administrators, operators). Looked at now, and
+        nothing is repaired by looking: workers do that every few minutes.
+        """
+        answer: models.PlatformRead = await self._send(Call("GET", at("/api/v1/platform/")))
+        return answer
+
     async def reseal_secrets(self, *, idempotency_key: str | None = None) -> models.Resealed:
         """Seal secrets with the newest key (administrators). After a new key was put in front of the others in
         CMP_SECRET_KEY of every process. When nothing is unreadable, only the audit trail still needs the
@@ -597,10 +604,15 @@ class Users(AsyncFace):
         sort: Literal["created_at", "-created_at", "username", "-username"] | None = None,
         name: str | None = None,
         role: models.Role | None = None,
+        near_limit: bool | None = None,
     ) -> AsyncPages[models.UserRead]:
         """List all users (administrators, operators)."""
         return self._pages(
-            Call("GET", at("/api/v1/users/"), query={"limit": limit, "sort": sort, "name": name, "role": role})
+            Call(
+                "GET",
+                at("/api/v1/users/"),
+                query={"limit": limit, "sort": sort, "name": name, "role": role, "near_limit": near_limit},
+            )
         )
 
     async def create(self, body: models.UserCreate, *, idempotency_key: str | None = None) -> models.UserCreated:

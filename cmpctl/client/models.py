@@ -56,6 +56,7 @@ Permission = Literal[
     "users:write",
     "platform:write",
     "audit:verify",
+    "metrics:read",
 ]
 QuotaStrategy = Literal["allocated", "running"]
 Role = Literal["admin", "operator", "user", "viewer"]
@@ -521,6 +522,14 @@ class InstanceRead(TypedDict):
     updated_at: str
 
 
+class InvariantRead(TypedDict):
+    """What must always be so, looked at now."""
+
+    found: list[str]
+    holds: bool
+    name: str
+
+
 class KernelBoot(TypedDict):
     """Boot this kernel from an image that holds it, instead of what the root disk begins with."""
 
@@ -528,6 +537,15 @@ class KernelBoot(TypedDict):
     initrd_path: NotRequired[str | None]
     kernel_args: NotRequired[str]
     kernel_path: str
+
+
+class LeaseRead(TypedDict):
+    """A worker is at this cluster."""
+
+    cluster_id: str
+    cluster_name: str
+    owner: str
+    until: str
 
 
 class MeRead(TypedDict):
@@ -621,6 +639,14 @@ class PlatformHealth(TypedDict):
     version: str
 
 
+class PlatformRead(TypedDict):
+    invariants: list[InvariantRead]
+    leases: list[LeaseRead]
+    leases_held: int
+    repairs: list[RepairRead]
+    workers: list[WorkerRead]
+
+
 class PolicyChange(TypedDict):
     """What is named changes; the rest stays."""
 
@@ -684,6 +710,14 @@ class RegistryLogin(TypedDict):
     password: str
     server: str
     username: str
+
+
+class RepairRead(TypedDict):
+    """What a worker found when it last swept, and what it did about it."""
+
+    created_at: str
+    kind: str
+    message: str | None
 
 
 class Resealed(TypedDict):
@@ -858,6 +892,16 @@ class VmSettingsRead(TypedDict):
     run_strategy: NotRequired[Literal["always", "rerun-on-failure", "once"]]
     ssh_keys: NotRequired[list[str]]
     volumes: NotRequired[list[DiskOutput]]
+
+
+class WorkerRead(TypedDict):
+    host: str
+    id: str
+    kubernetes: str | None
+    kubernetes_error: str | None
+    pid: int
+    seen_at: str
+    started_at: str
 
 
 class WorkloadsHealth(TypedDict):

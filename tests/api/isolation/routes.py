@@ -111,6 +111,7 @@ def _history() -> list[Row]:
     for path in ("/api/v1/audit/", "/api/v1/audit/export"):
         rows += [Row("GET", path, own), Row("GET", path, everyones, query={"everyones": "true"})]
     rows.append(Row("GET", "/api/v1/audit/verify", (P.AUDIT_VERIFY,)))
+    rows.append(Row("GET", "/metrics", (P.METRICS_READ,)))
     for path in ("/api/v1/operations/", "/api/v1/events/history"):
         rows += [
             Row("GET", path, read),
