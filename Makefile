@@ -61,6 +61,15 @@ test-failed: install ## what failed last time, once more, one at a time
 fuzz: install ## Schemathesis against the running API, and the isolation matrix with 50,000 probes and more
 	CMP_FUZZ=full $(UV) run --no-sync pytest -s -m fuzz
 
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+.PHONY: dist
+dist: console ## dist/cmp-VERSION.tar.gz: what is installed on a machine, with the built console
+	@mkdir -p dist
+	@{ git ls-files --cached --others --exclude-standard main.py app simulator deploy pyproject.toml uv.lock README.md CHANGELOG.md; find console/dist -type f; } \
+		| sort | tar --create --gzip --file dist/cmp-$(VERSION).tar.gz --transform 's,^,cmp-$(VERSION)/,' \
+		--owner 0 --group 0 --numeric-owner --files-from -
+	@echo dist/cmp-$(VERSION).tar.gz
+
 .PHONY: sbom
 sbom: install ## dist/sbom.json: what a running CMP is made of, CycloneDX
 	mkdir -p dist

@@ -28,6 +28,7 @@ def main() -> int:
     try:
         if arguments.word == "build":
             print(build.build())
+            print(build.build(build.HELM))
             if arguments.more is not None:
                 for suite in (build.NODE, build.METRICS, build.POLICIES, build.RUNC):
                     print(build.build(suite))
