@@ -28,7 +28,8 @@ def main() -> int:
     try:
         if arguments.word == "build":
             print(build.build())
-            print(build.build(build.HELM))
+            for suite in (build.HELM, build.COMPOSE):
+                print(build.build(suite))
             if arguments.more is not None:
                 for suite in (build.NODE, build.METRICS, build.POLICIES, build.RUNC):
                     print(build.build(suite))

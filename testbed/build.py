@@ -132,6 +132,7 @@ POLICIES = Suite(
 )
 # Newer than Debian's, which cannot give Pods users of their own.
 RUNC = Suite("runc", "python -m testbed build node", (Binary("runc", "runc", _RUNC, _RUNC),))
+COMPOSE = Suite("Compose", "python -m testbed build", (Binary("compose-config", "compose", None, "."),))
 HELM = Suite("Helm", "python -m testbed build", (Binary("helm", "helm", _HELM, f"{_HELM}/cmd/helm"),))
 KUBEVIRT = Suite(
     "KubeVirt",

@@ -1,4 +1,4 @@
-"""docs/how-to/install-with-systemd.md, followed below another root: the units are hardened, and what they start runs."""
+"""docs/how-to/install-with-systemd.md, followed below another root: units that are hardened, and run."""
 
 import os
 import re
