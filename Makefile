@@ -36,7 +36,7 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not node and not kubevirt" --durations 30 --durations-min 5
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not node and not kubevirt and not image" --durations 30 --durations-min 5
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
@@ -52,6 +52,11 @@ test-node: install ## builds kubelet, containerd … when missing, then the test
 test-kubevirt: install ## builds KubeVirt when missing, then the tests on it (needs root, gcc)
 	$(UV) run --no-sync python -m testbed build kubevirt
 	$(UV) run --no-sync pytest -m kubevirt
+
+.PHONY: test-image
+test-image: install ## the container image, built and run with Debian's buildah and a runc that is built here (needs root)
+	$(UV) run --no-sync python -m testbed build node
+	$(UV) run --no-sync pytest -m image
 
 .PHONY: test-failed
 test-failed: install ## what failed last time, once more, one at a time

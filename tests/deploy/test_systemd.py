@@ -35,7 +35,16 @@ def root(console_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package,) = (ROOT / "dist").glob("cmp-*.tar.gz")
     subprocess.run(["tar", "-xzf", package, "--strip-components", "1", "-C", root / "opt/cmp"], check=True)
     uv = shutil.which("uv") or ROOT / ".uv/bin/uv"
-    sync = [uv, "sync", "--quiet", "--locked", "--no-dev", "--no-compile-bytecode", "--python", sys.executable]
+    sync: list[str | Path] = [
+        uv,
+        "sync",
+        "--quiet",
+        "--locked",
+        "--no-dev",
+        "--no-compile-bytecode",
+        "--python",
+        sys.executable,
+    ]
     subprocess.run(sync, cwd=root / "opt/cmp", env=_path_only(), check=True)
     return root
 
@@ -50,7 +59,7 @@ def test_systemd_finds_nothing_wrong_and_little_exposed(root: Path, tmp_path: Pa
             ["systemd-analyze", "verify", placed], capture_output=True, text=True, timeout=60, check=False
         )
         assert (checked.returncode, _about(unit, checked.stderr)) == (0, [])
-        rating = ["systemd-analyze", "security", "--offline=true", f"--threshold={_EXPOSURE}", placed]
+        rating: list[str | Path] = ["systemd-analyze", "security", "--offline=true", f"--threshold={_EXPOSURE}", placed]
         rated = subprocess.run(rating, capture_output=True, text=True, timeout=60, check=False)
         assert rated.returncode == 0, rated.stdout
         open_wide = placed.read_text().replace("ProtectSystem=strict", "ProtectSystem=no")
