@@ -89,8 +89,12 @@ bench: install ## the hot paths against a bare reference, side by side
 	$(UV) run --no-sync python -m bench.api
 
 .PHONY: docs
-docs: install ## docs/openapi.json and docs/settings.md from the code
+docs: install ## docs/openapi.json, docs/settings.md and other pages from the code
 	$(UV) run --no-sync python docs/generate.py
+
+.PHONY: site
+site: install ## dist/site: the documentation, built with Sphinx; a link that leads nowhere ends it
+	$(UV) run --no-sync sphinx-build --fail-on-warning --keep-going --quiet --builder html docs dist/site
 
 .PHONY: clean
 clean: ## what tests and tools left; never .cmp/, which is your data

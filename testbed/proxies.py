@@ -34,7 +34,16 @@ def nginx(site: str, port: int) -> Iterator[Process]:
     try:
         (scratch.path / "site.conf").write_text(site)
         (scratch.path / "nginx.conf").write_text(_NGINX.format(folder=scratch.path))
-        options = ["-p", scratch.path, "-c", scratch.path / "nginx.conf", "-e", "stderr", "-g", "daemon off;"]
+        options: list[str | Path] = [
+            "-p",
+            scratch.path,
+            "-c",
+            scratch.path / "nginx.conf",
+            "-e",
+            "stderr",
+            "-g",
+            "daemon off;",
+        ]
         with _started("nginx", [*_program("nginx-light", "usr/sbin/nginx"), *options], scratch.path, port) as process:
             yield process
     finally:

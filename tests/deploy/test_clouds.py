@@ -67,7 +67,14 @@ def _ecs_complaints(definition: dict[str, Any]) -> list[str]:
 
 def _google_complaints(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where: str) -> list[str]:
     schema = schemas[schema["$ref"]] if "$ref" in schema else schema
-    kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "integer": int,
+        "number": (int, float),
+    }
     if not isinstance(value, kinds.get(schema["type"], object)):
         return [f"{where} is no {schema['type']}"]
     if isinstance(value, list):
@@ -91,10 +98,10 @@ def _azure_complaints(value: Any, kind: str, where: str) -> list[str]:
         return [line for n, item in enumerate(value) for line in _azure_complaints(item, kind[1:-1], f"{where}/{n}")]
     if kind[0] == "{":
         return [line for key, item in value.items() for line in _azure_complaints(item, kind[1:-1], f"{where}/{key}")]
-    model = getattr(models, kind, None)
+    model: Any = getattr(models, kind, None)
     if not hasattr(model, "_attribute_map"):
-        plain = {"str": str, "int": int, "bool": bool, "float": (int, float)}.get(kind, str)
-        return [] if isinstance(value, plain) else [f"{where} is no {kind}"]
+        plain: dict[str, Any] = {"int": int, "bool": bool, "float": (int, float)}
+        return [] if isinstance(value, plain.get(kind, str)) else [f"{where} is no {kind}"]
     known = {entry["key"].removeprefix("properties."): entry["type"] for entry in model._attribute_map.values()}
     validation = {model._attribute_map[name]["key"]: rules for name, rules in model._validation.items()}
     flat = {**{key: item for key, item in value.items() if key != "properties"}, **value.get("properties", {})}

@@ -68,7 +68,7 @@ def test_the_role_is_the_one_list_of_rights(helm: Path) -> None:
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(helm: Path, value: str, why: str) -> None:
-    command = [helm, "template", "cmp", CHART, *_set(("existingSecret=cmp", value))]
+    command: list[str | Path] = [helm, "template", "cmp", CHART, *_set(("existingSecret=cmp", value))]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode != 0
     assert why in refused.stderr
@@ -109,7 +109,7 @@ def test_its_account_may_what_is_listed_within_the_fence(installed: ControlPlane
 
     def may(verb: str, what: str) -> bool:
         review = {"verb": verb, "resource": what.partition(".")[0], "group": what.partition(".")[2]}
-        asked = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
+        asked: dict[str, Any] = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
         asked |= {"spec": {"user": account.partition("=")[2], "resourceAttributes": {"namespace": "default"} | review}}
         answer = installed.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(asked))
         return bool(json.loads(answer)["status"]["allowed"])
