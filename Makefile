@@ -13,7 +13,7 @@ install: ## uv where it is missing, then exactly what uv.lock names
 
 .PHONY: console
 console: console/dist/index.html ## the web console, built; needs Node.js 20 or newer
-console/dist/index.html: docs/openapi.json $(shell find console/src console/*.json console/*.ts console/index.html 2>/dev/null)
+console/dist/index.html: docs/openapi.json docs/permissions.md $(wildcard docs/how-to/*.md) $(shell find console/src console/*.json console/*.ts console/index.html 2>/dev/null)
 	cd console && npm ci --no-audit --no-fund --silent && npm run --silent build
 	@touch $@
 
@@ -40,7 +40,7 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not node and not kubevirt and not stack" --durations 30 --durations-min 5
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not kubernetes and not node and not kubevirt and not stack" --durations 30 --durations-min 5
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them

@@ -47,6 +47,7 @@ from app.routers import (
     openapi,
     operations,
     parts,
+    platform,
     policy,
     problems,
     reach,
@@ -58,7 +59,7 @@ from app.routers import (
 from app.routers.deps import State
 from app.services import users as user_service
 from app.settings import Settings
-from app.store import platform
+from app.store import platform as installation
 from app.telemetry import traces
 
 log = structlog.get_logger("cmp.main")
@@ -80,6 +81,7 @@ _NOUNS = (
     transfers,
     audit,
     keys,
+    platform,
 )  # looked through in this order for every request
 _BESIDE = (reach.router, tokens.of_users, transfers.of_clusters, identities.router, keys.of_secrets)
 
@@ -260,7 +262,7 @@ def _target_of_the_workers(settings: Settings) -> KubeTarget | None:
 @asynccontextmanager
 async def _reach(state: State, target: KubeTarget) -> AsyncIterator[KubernetesReach]:
     async with state.database.transaction() as session:
-        installation_id = (await platform.ensure(session)).installation_id
+        installation_id = (await installation.ensure(session)).installation_id
     reached = await KubernetesReach.connect(target, installation_id=str(installation_id), version=telemetry.VERSION)
     try:
         yield reached
@@ -278,7 +280,7 @@ async def _first_start(state: State) -> None:
     pending = kept.with_suffix(".new")
 
     async def once(session: Session) -> None:
-        row = await platform.ensure(session)
+        row = await installation.ensure(session)
         state.cursor_secret = bytes(row.cursor_secret)
         token = await user_service.first_administrator(session, users.default_quota(state.settings))
         if token is not None:

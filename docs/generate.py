@@ -14,6 +14,7 @@ from app.routers.access import declared  # noqa: E402
 from app.rules.access import PERMISSIONS, TABLE  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from app.telemetry import metrics as exported  # noqa: E402
+from cmpctl import generate as client  # noqa: E402
 from docs import dashboards  # noqa: E402
 from main import create_app  # noqa: E402
 
@@ -108,6 +109,7 @@ FILES = {
     "docs/permissions.md": permissions,
     "docs/metrics.md": metrics,
     "deploy/kubernetes/rbac.yaml": rights,
+    **client.FILES,
     **{f"deploy/monitoring/dashboards/{name}.json": partial(dashboards.text, name) for name in dashboards.DASHBOARDS},
 }
 

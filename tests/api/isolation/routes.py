@@ -150,6 +150,7 @@ def _users() -> list[Row]:
         Row("GET", "/api/v1/tokens/", (P.SELF_READ,)),
         Row("POST", "/api/v1/tokens/", (P.TOKENS_WRITE,), body={"name": "another"}, unscoped=True),
         Row("DELETE", "/api/v1/tokens/{token}", (P.TOKENS_WRITE,), "token", unscoped=True, alone=True),
+        Row("GET", "/api/v1/platform/", read),
         Row("POST", "/api/v1/signing-keys/", (P.PLATFORM_WRITE,)),
         Row("POST", "/api/v1/secrets/reseal", (P.PLATFORM_WRITE,)),
     ]
