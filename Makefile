@@ -40,7 +40,7 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not kubernetes and not node and not kubevirt and not stack" --durations 30 --durations-min 5
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not kubernetes and not node and not kubevirt and not stack and not image" --durations 30 --durations-min 5
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
@@ -62,6 +62,11 @@ test-stack: install ## builds a collector of traces when missing, then the tests
 	$(UV) run --no-sync python -m testbed build collector
 	$(UV) run --no-sync pytest -m stack
 
+.PHONY: test-image
+test-image: install ## the container image, built and run with Debian's buildah and a runc that is built here (needs root)
+	$(UV) run --no-sync python -m testbed build node
+	$(UV) run --no-sync pytest -m image
+
 .PHONY: test-failed
 test-failed: install ## what failed last time, once more, one at a time
 	$(UV) run --no-sync pytest --last-failed --last-failed-no-failures none
@@ -69,6 +74,15 @@ test-failed: install ## what failed last time, once more, one at a time
 .PHONY: fuzz
 fuzz: install ## Schemathesis against the running API, and the isolation matrix with 50,000 probes and more
 	CMP_FUZZ=full $(UV) run --no-sync pytest -s -m fuzz
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+.PHONY: dist
+dist: console ## dist/cmp-VERSION.tar.gz: what is installed on a machine, with the built console
+	@mkdir -p dist
+	@{ git ls-files --cached --others --exclude-standard main.py app simulator deploy pyproject.toml uv.lock README.md CHANGELOG.md; find console/dist -type f; } \
+		| sort | tar --create --gzip --file dist/cmp-$(VERSION).tar.gz --transform 's,^,cmp-$(VERSION)/,' \
+		--owner 0 --group 0 --numeric-owner --files-from -
+	@echo dist/cmp-$(VERSION).tar.gz
 
 .PHONY: sbom
 sbom: install ## dist/sbom.json: what a running CMP is made of, CycloneDX
@@ -84,8 +98,12 @@ bench: install ## the hot paths against a bare reference, side by side
 	$(UV) run --no-sync python -m bench.api
 
 .PHONY: docs
-docs: install ## docs/openapi.json and docs/settings.md from the code
+docs: install ## docs/openapi.json, docs/settings.md and other pages from the code
 	$(UV) run --no-sync python docs/generate.py
+
+.PHONY: site
+site: install ## dist/site: the documentation, built with Sphinx; a link that leads nowhere ends it
+	$(UV) run --no-sync sphinx-build --fail-on-warning --keep-going --quiet --builder html docs dist/site
 
 .PHONY: clean
 clean: ## what tests and tools left; never .cmp/, which is your data

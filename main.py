@@ -13,15 +13,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import structlog
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidState
 
 from app import migrations, telemetry, worker
 from app.database import Session, SqliteInUse
@@ -57,6 +53,7 @@ from app.routers import (
     users,
 )
 from app.routers.deps import State
+from app.routers.server import Server
 from app.services import users as user_service
 from app.settings import Settings
 from app.store import platform as installation
@@ -164,37 +161,11 @@ async def serve(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
     listening = _listen(settings)
     app = create_app(settings)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # middleware.Door reads them, and only those of proxies that are named
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
-            ssl_ciphers="ECDHE+AESGCM:ECDHE+CHACHA20",  # of TLS 1.2; those of 1.3 are all good
-            timeout_graceful_shutdown=3,
-            timeout_keep_alive=75,
-            ws=_WebSocket,
-            ws_max_size=settings.max_body_bytes,
-            ws_per_message_deflate=False,
-            ws_ping_interval=settings.stream_ping_seconds,
-            # Who reads slowly answers slowly: a connection that is dead ends by TCP's own rules or for being idle.
-            ws_ping_timeout=None,
-        )
-    )
+    server = Server(app)
     loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        app.state.cmp.broadcaster.end()
-        app.state.cmp.streams.end()
-        server.stop()
-
     telemetry.level_by_signal(loop, settings.log_level)
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, server.stop)
     async with running(app):
         gc.freeze()  # what is here by now stays: full collections need not walk it, and answers wait less for them
         _say(settings, app.state.cmp, listening)
@@ -215,39 +186,6 @@ def main() -> None:
 
 class _CannotStart(RuntimeError):
     pass
-
-
-class _WebSocket(WebSocketsSansIOProtocol):
-    """uvicorn 0.54 trips over a connection that is closing already, waits for clients that do not read, and takes an
-    HTTP answer to a handshake for none.
-    """
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            self.handshake_complete = True
-
-    def shutdown(self) -> None:
-        if not self.writable.is_set():
-            self.transport.abort()
-            return
-        try:
-            super().shutdown()
-        except InvalidState:
-            self.transport.close()
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to `serve`, so that what is open is closed in order."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-    def stop(self) -> None:
-        if self.should_exit:
-            self.force_exit = True
-        self.should_exit = True
 
 
 def _target_of_the_workers(settings: Settings) -> KubeTarget | None:

@@ -5,7 +5,7 @@ CmpError
 ├── Unauthenticated    we do not know who asks
 ├── Forbidden          we know, and the answer is no
 ├── NotFound           missing, or somebody else's: the same to the asker
-├── Conflict
+├── Conflict           it does not go together with what is there
 │   ├── NameTaken      the name is in use
 │   ├── WrongState     not now; `details` names what is possible
 │   ├── Stale          changed since it was read (If-Match)

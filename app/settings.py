@@ -144,6 +144,13 @@ class Settings(BaseSettings):
         [], description="Origins, exact, whose pages may call the API from a browser. JSON list."
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest request body.")
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="How long an API process goes on serving when it is told to end, with /readyz at 503 and every "
+        "connection closed after its answer, so that a load balancer turns away from it first.",
+    )
     max_wait_seconds: int = Field(300, ge=1, le=3600, description="Longest `wait` that a request may ask for.")
     streams_per_process: int = Field(
         500, ge=1, description="Streams to instances (logs, exec, ports, consoles) that one API process has open."

@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+import reference  # noqa: E402
+
 from app.kube.rights import RIGHTS  # noqa: E402
 from app.models import Role  # noqa: E402
 from app.routers.access import declared  # noqa: E402
@@ -23,6 +25,18 @@ def openapi() -> str:
     """The API's description, as /openapi.json serves it."""
     app = create_app(Settings.model_construct())
     return json.dumps(app.openapi(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def api() -> str:
+    """Every operation and every schema, to be read by people."""
+    app = create_app(Settings.model_construct())
+    needed = {route: need for route, (need,) in declared(app.routes).items()}
+
+    def needs(method: str, path: str) -> str:
+        need = needed.get((method, path)) or needed.get(("WEBSOCKET", path))
+        return f"`{need}`" if need else "nothing"
+
+    return reference.api(app.openapi(), needs)
 
 
 def settings() -> str:
@@ -105,6 +119,8 @@ def _path(item: tuple[tuple[str, str], object]) -> tuple[str, str]:
 
 FILES = {
     "docs/openapi.json": openapi,
+    "docs/api.md": api,
+    "docs/errors.md": reference.errors,
     "docs/settings.md": settings,
     "docs/permissions.md": permissions,
     "docs/metrics.md": metrics,

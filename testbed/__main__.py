@@ -34,6 +34,8 @@ def main() -> int:
                 print(build.build(build.COLLECTOR))
                 return 0
             print(build.build())
+            for suite in (build.HELM, build.COMPOSE):
+                print(build.build(suite))
             if arguments.more is not None:
                 for suite in (build.NODE, build.METRICS, build.POLICIES, build.RUNC):
                     print(build.build(suite))

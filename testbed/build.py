@@ -68,6 +68,7 @@ def _kubernetes(name: str) -> Binary:
 
 
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_HELM = "helm.sh/helm/v4"
 _METRICS = "sigs.k8s.io/metrics-server"
 _PLUGINS = "github.com/containernetworking/plugins"
 _POLICIES = "github.com/cloudnativelabs/kube-router/v2"
@@ -131,6 +132,8 @@ POLICIES = Suite(
 )
 # Newer than Debian's, which cannot give Pods users of their own.
 RUNC = Suite("runc", "python -m testbed build node", (Binary("runc", "runc", _RUNC, _RUNC),))
+COMPOSE = Suite("Compose", "python -m testbed build", (Binary("compose-config", "compose", None, "."),))
+HELM = Suite("Helm", "python -m testbed build", (Binary("helm", "helm", _HELM, f"{_HELM}/cmd/helm"),))
 KUBEVIRT = Suite(
     "KubeVirt",
     "python -m testbed build kubevirt",

@@ -44,6 +44,16 @@ def command(root: Path, program: str) -> list[str | Path]:
     return [loader, "--library-path", libraries, root / program]
 
 
+def mirror() -> str:
+    """Debian's, which this machine uses. Raises Unavailable."""
+    form = "$(ORIGIN) $(CODENAME) $(REPO_URI)"
+    known = [line.split() for line in _run(["apt-get", "indextargets", "--format", form], Path("/")).splitlines()]
+    found = next((words[2] for words in known if words[0] == "Debian" and "-" not in words[1]), None)
+    if found is None:
+        raise Unavailable("this machine knows no mirror of Debian")
+    return found
+
+
 def _digest(names: Sequence[str]) -> str:
     return hashlib.sha256(" ".join(sorted(names)).encode()).hexdigest()[:8]
 
@@ -68,14 +78,9 @@ def _fetch(wanted: Sequence[str], suite: str | None, target: Path) -> None:
 
 def _foreign(suite: str, folder: Path) -> list[str]:
     """Options that give apt a state of its own, in which nothing is installed and only `suite` is known."""
-    form = "$(ORIGIN) $(CODENAME) $(REPO_URI)"
-    known = [line.split() for line in _run(["apt-get", "indextargets", "--format", form], folder).splitlines()]
-    mirror = next((words[2] for words in known if words[0] == "Debian" and "-" not in words[1]), None)
-    if mirror is None:
-        raise Unavailable(f"this machine knows no mirror of Debian to fetch from {suite}")
     (folder / "lists").mkdir()
     (folder / "archives").mkdir()
-    (folder / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {mirror} {suite} main\n")
+    (folder / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {mirror()} {suite} main\n")
     options = {
         "Dir::Etc::sourcelist": folder / "sources.list",
         "Dir::Etc::sourceparts": "/dev/null",

@@ -63,6 +63,8 @@ class State:
     """Which one the embedded worker uses."""
     reach: Reach | None = None
     """The way into instances; none where this process knows no Kubernetes."""
+    draining: bool = False
+    """Told to end: all is served, but nobody should come any more."""
 
 
 def state_of(connection: HTTPConnection) -> State:

@@ -34,10 +34,13 @@ async def livez() -> str:
     dependencies=[PUBLIC],
     response_class=PlainTextResponse,
     summary="Whether this process can serve requests",
-    description="Kubernetes being away does not matter here: wishes are taken and fulfilled later.",
+    description="Kubernetes being away does not matter here: wishes are taken and fulfilled later. 503 also for "
+    "CMP_DRAIN_SECONDS before the process ends: send it no new requests.",
     responses={503: {"description": "Not now.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def readyz(state: CurrentState) -> Response:
+    if state.draining:
+        return PlainTextResponse("about to end", 503)
     database = await _database(state)
     if not database["ok"]:
         return PlainTextResponse(str(database["detail"]), 503)

@@ -107,6 +107,8 @@ class Door:
                 answer.setdefault("Cache-Control", "no-store")
                 policy = _SOME_SCRIPTS if scope["path"] in _WITH_SCRIPTS else _DATA_ONLY
                 answer.setdefault("Content-Security-Policy", policy)
+                if message["type"] == "http.response.start" and scope["app"].state.cmp.draining:
+                    answer["Connection"] = "close"
                 if scope["scheme"] in ("https", "wss"):
                     answer.setdefault("Strict-Transport-Security", _ENCRYPTED)
             await send(message)

@@ -30,7 +30,7 @@ STATUS: dict[type[errors.CmpError], int] = {
     errors.TooMany: 429,
     errors.Unavailable: 503,
 }
-_CODES = {
+CODES = {
     400: "malformed",
     404: "no_such_path",
     405: "method_not_allowed",
@@ -39,7 +39,7 @@ _CODES = {
     415: "unsupported_media_type",
     426: "upgrade_required",
 }
-_HTTP_WORDS = {
+HTTP_WORDS = {
     404: "There is nothing at this path. The API is described at /openapi.json and /docs.",
     405: "This path does not take that method; see the Allow header.",
     413: "The body is too large.",
@@ -119,8 +119,8 @@ async def _http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = _methods(request)
-    code = _CODES.get(error.status_code, "http_error")
-    detail = _HTTP_WORDS.get(error.status_code, HTTPStatus(error.status_code).phrase)
+    code = CODES.get(error.status_code, "http_error")
+    detail = HTTP_WORDS.get(error.status_code, HTTPStatus(error.status_code).phrase)
     return _answer(problem(error.status_code, code, detail), headers)
 
 
@@ -141,11 +141,11 @@ def _fits(template: str, path: str) -> bool:
 
 
 def nothing_here() -> Response:
-    return _answer(problem(404, _CODES[404], _HTTP_WORDS[404]))
+    return _answer(problem(404, CODES[404], HTTP_WORDS[404]))
 
 
 def too_large() -> Response:
-    return _answer(problem(413, _CODES[413], _HTTP_WORDS[413]))
+    return _answer(problem(413, CODES[413], HTTP_WORDS[413]))
 
 
 def unexpected(error: Exception) -> Response:

@@ -25,12 +25,7 @@ class PostgreSQL(DatabaseServer):
         return unprivileged("postgres", "nobody")
 
     def _root(self) -> Path:
-        if _folder(Path("/")) or shutil.which("initdb"):
-            return Path("/")
-        root = packages.unpacked("postgresql")
-        if _folder(root) is None:
-            raise Unavailable("PostgreSQL's programs were not found: install the package postgresql")
-        return root
+        return _programs_root()
 
     def _initialise(self, root: Path, data: Path) -> None:
         secret = data / "password"
@@ -74,6 +69,20 @@ class PostgreSQL(DatabaseServer):
             return await connection.fetchval(statement)
         finally:
             await connection.close()
+
+
+def program(name: str) -> list[str | Path]:
+    """The first words of a command line with one of PostgreSQL's own programs, such as pg_dump."""
+    return _program(_programs_root(), name)
+
+
+def _programs_root() -> Path:
+    if _folder(Path("/")) or shutil.which("initdb"):
+        return Path("/")
+    root = packages.unpacked("postgresql")
+    if _folder(root) is None:
+        raise Unavailable("PostgreSQL's programs were not found: install the package postgresql")
+    return root
 
 
 def _program(root: Path, name: str) -> list[str | Path]:

@@ -1,6 +1,7 @@
 """A client of the streams to instances, as anybody could write one: WebSockets with a bearer token."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ class Said:
 class Streams:
     """Opens streams to instances as one user."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, trusting: ssl.SSLContext | None = None) -> None:
+        self._trusting = trusting
         self._url = url.replace("http", "ws", 1) + "/api/v1/instances"
         self._token = token
 
@@ -76,6 +78,7 @@ class Streams:
                 max_queue=4,
                 close_timeout=2,
                 proxy=None,
+                ssl=self._trusting,
             )
         except InvalidStatus as error:
             answer = error.response
