@@ -13,7 +13,7 @@ install: ## uv where it is missing, then exactly what uv.lock names
 
 .PHONY: console
 console: console/dist/index.html ## the web console, built; needs Node.js 20 or newer
-console/dist/index.html: docs/openapi.json $(shell find console/src console/*.json console/*.ts console/index.html 2>/dev/null)
+console/dist/index.html: docs/openapi.json docs/permissions.md $(wildcard docs/how-to/*.md) $(shell find console/src console/*.json console/*.ts console/index.html 2>/dev/null)
 	cd console && npm ci --no-audit --no-fund --silent && npm run --silent build
 	@touch $@
 
@@ -26,6 +26,10 @@ run: install ## CMP on http://127.0.0.1:8000 with SQLite and the simulator, unti
 	@if command -v npm > /dev/null; then $(MAKE) --silent console || echo "The console could not be built (Node.js 20 or newer, and npm's registry?); the API serves without it."; else echo "No console: install Node.js 20 or newer for it."; fi
 	@exec $(UV) run --no-sync python main.py
 
+.PHONY: stack
+stack: install ## two APIs behind nginx, two workers, PostgreSQL, Redis, Prometheus on loopback, until Ctrl-C
+	@exec $(UV) run --no-sync python -m stack
+
 .PHONY: check
 check: install ## lint, types, import contracts, generated files
 	$(UV) run --no-sync ruff check .
@@ -36,7 +40,7 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not node and not kubevirt and not image" --durations 30 --durations-min 5
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not kubernetes and not node and not kubevirt and not image and not stack" --durations 30 --durations-min 5
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
@@ -57,6 +61,11 @@ test-kubevirt: install ## builds KubeVirt when missing, then the tests on it (ne
 test-image: install ## the container image, built and run with Debian's buildah and a runc that is built here (needs root)
 	$(UV) run --no-sync python -m testbed build node
 	$(UV) run --no-sync pytest -m image
+
+.PHONY: test-stack
+test-stack: install ## builds a collector of traces when missing, then the tests on it and on a real Prometheus
+	$(UV) run --no-sync python -m testbed build collector
+	$(UV) run --no-sync pytest -m stack
 
 .PHONY: test-failed
 test-failed: install ## what failed last time, once more, one at a time

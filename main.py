@@ -24,6 +24,7 @@ from app.database import Session, SqliteInUse
 from app.errors import CmpError
 from app.k8s_service import BadTarget, KubernetesReach, KubeTarget
 from app.routers import (
+    access,
     audit,
     cluster_list,
     clusters,
@@ -36,11 +37,13 @@ from app.routers import (
     images,
     instances,
     keys,
+    metrics,
     middleware,
     oauth,
     openapi,
     operations,
     parts,
+    platform,
     policy,
     problems,
     reach,
@@ -53,7 +56,8 @@ from app.routers.deps import State
 from app.routers.server import Server
 from app.services import users as user_service
 from app.settings import Settings
-from app.store import platform
+from app.store import platform as installation
+from app.telemetry import traces
 
 log = structlog.get_logger("cmp.main")
 
@@ -74,6 +78,7 @@ _NOUNS = (
     transfers,
     audit,
     keys,
+    platform,
 )  # looked through in this order for every request
 _BESIDE = (reach.router, tokens.of_users, transfers.of_clusters, identities.router, keys.of_secrets)
 
@@ -89,11 +94,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=running,
         redirect_slashes=False,
+        telemetry=traces.OF_REQUESTS,
     )
     app.state.cmp = parts.of(settings)
     for router in (*(noun.router for noun in _NOUNS), *_BESIDE):
         app.include_router(router, prefix=_API)
-    for noun in (oauth, sign_ins, health, console):
+    for noun in (oauth, sign_ins, health, metrics, console):
         app.include_router(noun.router)
     problems.install(app)
     openapi.install(app)
@@ -110,6 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         middleware.Door,
         collections=collections,
+        templates=access.templates(app.routes),
         max_body_bytes=settings.max_body_bytes,
         trusted_proxies=settings.trusted_proxies,
         throttle=app.state.cmp.gate.throttle,
@@ -156,6 +163,7 @@ async def serve(settings: Settings) -> None:
     app = create_app(settings)
     server = Server(app)
     loop = asyncio.get_running_loop()
+    telemetry.level_by_signal(loop, settings.log_level)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
     async with running(app):
@@ -166,12 +174,14 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     settings = Settings()
-    telemetry.configure(settings.log_level, settings.log_format)
     try:
+        telemetry.start(settings, "cmp-api")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except (SqliteInUse, BadTarget, CmpError, _CannotStart, ValueError) as error:
         sys.exit(f"CMP cannot start: {error}")
+    finally:
+        telemetry.end()
 
 
 class _CannotStart(RuntimeError):
@@ -190,7 +200,7 @@ def _target_of_the_workers(settings: Settings) -> KubeTarget | None:
 @asynccontextmanager
 async def _reach(state: State, target: KubeTarget) -> AsyncIterator[KubernetesReach]:
     async with state.database.transaction() as session:
-        installation_id = (await platform.ensure(session)).installation_id
+        installation_id = (await installation.ensure(session)).installation_id
     reached = await KubernetesReach.connect(target, installation_id=str(installation_id), version=telemetry.VERSION)
     try:
         yield reached
@@ -208,7 +218,7 @@ async def _first_start(state: State) -> None:
     pending = kept.with_suffix(".new")
 
     async def once(session: Session) -> None:
-        row = await platform.ensure(session)
+        row = await installation.ensure(session)
         state.cursor_secret = bytes(row.cursor_secret)
         token = await user_service.first_administrator(session, users.default_quota(state.settings))
         if token is not None:

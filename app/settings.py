@@ -196,6 +196,26 @@ class Settings(BaseSettings):
     kubevirt_namespace: Namespace = Field(
         "kubevirt", description="Where KubeVirt is installed: its virt-api reaches the ports of VMs for those who may."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which this process, API or worker, serves its metrics to whoever reaches it. Without it, "
+        "/metrics of the API, which asks for a token, is the only place.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address that the metrics port listens on.")
+    metrics_seconds: float = Field(
+        15.0, gt=0, le=600, description="How often a worker counts in the database what metrics say of all of it."
+    )
+    metrics_accounts: int = Field(
+        100, ge=0, le=10_000, description="Accounts whose quota the metrics name; those of the others are summed up."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#]+$",
+        description="Where traces go: a collector's base URL for OTLP over HTTP, such as http://127.0.0.1:4318. "
+        "Without it, nothing is traced. Headers, sampling and the like: OpenTelemetry's own `OTEL_` variables.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."

@@ -108,6 +108,7 @@ async def work(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    telemetry.level_by_signal(loop, settings.log_level)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     target, sealer = target_of(settings), sealer_of(settings)
@@ -130,11 +131,13 @@ async def work(settings: Settings) -> None:
 
 def main() -> None:
     settings = Settings()
-    telemetry.configure(settings.log_level, settings.log_format)
     try:
+        telemetry.start(settings, "cmp-worker")
         asyncio.run(work(settings))
     except (SqliteInUse, BadTarget, CmpError, ValueError) as error:
         sys.exit(f"The CMP worker cannot start: {error}")
+    finally:
+        telemetry.end()
 
 
 async def _migrated(database: Database, stop: asyncio.Event) -> bool:

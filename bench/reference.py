@@ -24,7 +24,7 @@ POOL = 16
 
 _FIELDS = (
     "id", "name", "namespace", "instance_type", "instance_count", "ready_instances", "image", "image_name",
-    "flavour", "revision", "max_unavailable", "labels", "phase", "reason", "message", "created_at", "updated_at",
+    "flavour", "max_unavailable", "labels", "phase", "reason", "message", "created_at", "updated_at",
 )  # fmt: skip
 _LIST = f"""
 SELECT u.id AS viewer, u.username AS owner, {", ".join(f"c.{name}" for name in _FIELDS)},
@@ -87,7 +87,7 @@ async def create(request: Request) -> Response:
         cluster |= {"instance_type": wish["instance_type"], "instance_count": count, "ready_instances": 0}
         cluster |= {"image": wish["image"], "labels": wish["labels"], "phase": "pending", "reason": None}
         cluster |= {"message": None, "created_at": now, "updated_at": now, "cpu_per_inst": cpu}
-        cluster |= {"memory_per_inst": memory, "image_name": None, "flavour": None, "revision": 1, "max_unavailable": 1}
+        cluster |= {"memory_per_inst": memory, "image_name": None, "flavour": None, "max_unavailable": 1}
         members = [_instance(cluster, ordinal) for ordinal in range(1, count + 1)]
         operation = uuids.uuid7()
         async with connection.transaction():
@@ -121,7 +121,7 @@ def _instance(cluster: dict[str, Any], ordinal: int) -> tuple[uuid.UUID, uuid.UU
 def _summary(row: Any, owner: str) -> dict[str, Any]:
     shown = {name: row[name] for name in _FIELDS}
     cpu = {"cpu_per_instance": row["cpu_per_inst"] / 1000, "memory_per_instance": row["memory_per_inst"]}
-    return shown | cpu | {"owner": owner}
+    return shown | cpu | {"owner": owner, "access": "owner"}
 
 
 def _token_hash(request: Request) -> str:

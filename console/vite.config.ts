@@ -7,5 +7,5 @@ const api = process.env.CMP_URL ?? "http://127.0.0.1:8000";
 export default defineConfig({
   plugins: [react()],
   build: { outDir: "dist", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-  server: { proxy: Object.fromEntries(["/api", "/login", "/logout", "/sso", "/health"].map((path) => [path, api])) },
+  server: { fs: { allow: [".."] }, proxy: Object.fromEntries(["/api", "/login", "/logout", "/sso", "/health"].map((path) => [path, api])) },
 });

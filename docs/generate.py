@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -14,6 +15,9 @@ from app.models import Role  # noqa: E402
 from app.routers.access import declared  # noqa: E402
 from app.rules.access import PERMISSIONS, TABLE  # noqa: E402
 from app.settings import Settings  # noqa: E402
+from app.telemetry import metrics as exported  # noqa: E402
+from cmpctl import generate as client  # noqa: E402
+from docs import dashboards  # noqa: E402
 from main import create_app  # noqa: E402
 
 
@@ -72,6 +76,23 @@ def permissions() -> str:
     return "\n".join(rows) + "\n"
 
 
+def metrics() -> str:
+    """What CMP exports to Prometheus."""
+    rows = [
+        "# Metrics",
+        "",
+        "Generated from `app/telemetry/metrics.py` by `make docs`. Where to read them, and why so:",
+        "[ADR 0047](adr/0047-metrics.md). Beside these there are `process_*` and `python_*` of the process itself.",
+        "",
+        "| metric | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for family in exported.families():
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{family.name}` | {family.type} | {labels} | {family.meaning} |")
+    return "\n".join(rows) + "\n"
+
+
 def rights() -> str:
     """What CMP may do in Kubernetes, as a ClusterRole."""
     rows = [
@@ -102,7 +123,10 @@ FILES = {
     "docs/errors.md": reference.errors,
     "docs/settings.md": settings,
     "docs/permissions.md": permissions,
+    "docs/metrics.md": metrics,
     "deploy/kubernetes/rbac.yaml": rights,
+    **client.FILES,
+    **{f"deploy/monitoring/dashboards/{name}.json": partial(dashboards.text, name) for name in dashboards.DASHBOARDS},
 }
 
 

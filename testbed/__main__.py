@@ -14,7 +14,10 @@ def main() -> int:
     words = commands.add_subparsers(dest="word", required=True)
     making = words.add_parser("build", help="build the control plane's binaries where they are missing")
     making.add_argument(
-        "more", nargs="?", choices=["node", "kubevirt"], help="also those of a real node, or KubeVirt's too"
+        "more",
+        nargs="?",
+        choices=["node", "kubevirt", "collector"],
+        help="also those of a real node, or KubeVirt's too; or no more than a collector of traces",
     )
     words.add_parser("status", help="what is there, what is missing and why")
     plane = words.add_parser("kubernetes", help="run a control plane in the foreground until Ctrl-C")
@@ -27,6 +30,9 @@ def main() -> int:
     arguments = commands.parse_args()
     try:
         if arguments.word == "build":
+            if arguments.more == "collector":
+                print(build.build(build.COLLECTOR))
+                return 0
             print(build.build())
             for suite in (build.HELM, build.COMPOSE):
                 print(build.build(suite))

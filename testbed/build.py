@@ -144,6 +144,12 @@ KUBEVIRT = Suite(
         Binary("container-disk", "virt", _KUBEVIRT, "cmd/container-disk-v2alpha/main.c"),
     ),
 )
+# Of the collector's own parts, those that take traces and print them.
+COLLECTOR = Suite(
+    "OpenTelemetry collector",
+    "python -m testbed build collector",
+    (Binary("collector", "collector", "go.opentelemetry.io/collector/otelcol", "."),),
+)
 BINARIES = CONTROL_PLANE.binaries
 FILES = CONTROL_PLANE.files
 

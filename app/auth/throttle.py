@@ -12,8 +12,6 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import storage_from_string
-from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
 
 from app.errors import TooMany
 
@@ -33,8 +31,17 @@ class Throttle:
         self, *, redis: str | None = None, per_address: int = 0, per_token: int = 0, per_account: int = 0
     ) -> None:
         self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._pool = ConnectionPool.from_url(redis, socket_timeout=1) if redis is not None else None
-        self._shared = self._memory if self._pool is None else SlidingWindowCounterRateLimiter(_storage(self._pool))
+        self._shared = self._memory
+        self._pool: Any = None
+        self._errors: tuple[type[Exception], ...] = ()
+        if redis is not None:
+            # Its client takes long to import, and brings parts of OpenTelemetry's SDK with it.
+            from redis.asyncio import ConnectionPool
+            from redis.exceptions import RedisError
+
+            self._pool = ConnectionPool.from_url(redis, socket_timeout=1)
+            self._shared = SlidingWindowCounterRateLimiter(_storage(self._pool))
+            self._errors = (RedisError,)
         self._address = RateLimitItemPerMinute(per_address) if per_address else None
         self._token = RateLimitItemPerMinute(per_token) if per_token else None
         self._account = RateLimitItemPerMinute(per_account) if per_account else None
@@ -73,24 +80,24 @@ class Throttle:
     async def _hit(self, limit: RateLimitItem, *key: str) -> bool:
         try:
             return await self._shared.hit(limit, *key)
-        except RedisError as error:
+        except self._errors as error:
             self._away(error)
             return await self._memory.hit(limit, *key)
 
     async def _test(self, limit: RateLimitItem, *key: str) -> bool:
         try:
             return await self._shared.test(limit, *key)
-        except RedisError as error:
+        except self._errors as error:
             self._away(error)
             return await self._memory.test(limit, *key)
 
-    def _away(self, error: RedisError) -> None:
+    def _away(self, error: Exception) -> None:
         if time.monotonic() - self._said > _SAY_AGAIN:
             self._said = time.monotonic()
             log.warning("redis.away", why=type(error).__name__, meanwhile="each process counts for itself")
 
 
-def _storage(pool: ConnectionPool) -> Storage:
+def _storage(pool: Any) -> Storage:
     options: dict[str, Any] = {"implementation": "redispy", "key_prefix": "cmp", "connection_pool": pool}
     made = storage_from_string("async+redis://", **options)
     assert isinstance(made, Storage)

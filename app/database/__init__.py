@@ -6,7 +6,7 @@ time (BEGIN IMMEDIATE) and belongs to one process.
 
 from app.database.dialects import utc_now
 from app.database.errors import SqliteInUse, TryAgain, is_retryable, violates
-from app.database.transactions import Database, Row, Session, affected, to_its_end
+from app.database.transactions import Database, Row, Session, affected, after_commit, to_its_end
 
 __all__ = [
     "Database",
@@ -15,6 +15,7 @@ __all__ = [
     "SqliteInUse",
     "TryAgain",
     "affected",
+    "after_commit",
     "is_retryable",
     "to_its_end",
     "utc_now",

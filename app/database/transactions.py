@@ -6,13 +6,15 @@ import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.pool import QueuePool
 
 from app.database.dialects import (
     POSTGRES_SETTINGS,
@@ -26,12 +28,19 @@ from app.database.dialects import (
 )
 from app.database.errors import SqliteInUse, TryAgain, is_retryable, translated
 from app.errors import Unavailable
+from app.telemetry import metrics, traces
 
 T = TypeVar("T")
 Session = AsyncSession
 Row = Mapping[str, Any]
 
 _ATTEMPTS = 10
+_AFTER_COMMIT = "cmp.after_commit"
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Once this transaction is committed; never where it is not, or is run again."""
+    session.info.setdefault(_AFTER_COMMIT, []).append(call)
 
 
 async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
@@ -54,6 +63,7 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.postgres: asyncpg.Pool | None = None
         self._pool_size = pool_size
+        self._said = {"db.system.name": self.dialect}
         self._lock_file: int | None = None
         self._writing: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if self.dialect == "sqlite" else nullcontext()  # waiting here beats SQLITE_BUSY
@@ -66,6 +76,7 @@ class Database:
             self._lock_sqlite()
         if self.dialect == "postgresql":
             self.postgres = await self._driver_pool()
+        self._measured()
 
     async def close(self) -> None:
         if self.postgres is not None:
@@ -79,14 +90,17 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Commits when the block ends well. Nothing slow may happen inside."""
         async with self._writing:
-            with translated():
-                async with _session(self.engine) as session, session.begin():
-                    yield session
+            with translated(), traces.span("database transaction", **self._said):
+                async with _session(self.engine) as session:
+                    async with session.begin():
+                        yield session
+                    for call in session.info.get(_AFTER_COMMIT, ()):
+                        call()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A short look; never waits for a writer and never writes."""
-        with translated():
+        with translated(), traces.span("database read", **self._said):
             async with _session(self.engine.execution_options(**{READ_ONLY: True})) as session:
                 yield session
 
@@ -102,6 +116,7 @@ class Database:
             except (exc.DBAPIError, TryAgain) as error:
                 if not is_retryable(error):
                     raise
+                metrics.DATABASE_RETRIES.inc()
                 if attempt == _ATTEMPTS:
                     busy = "The database is too busy. Try again in a moment."
                     raise Unavailable(busy, internal=repr(error)) from error
@@ -119,7 +134,7 @@ class Database:
                 return [dict(row) for row in (await session.execute(statement, dict(parameters))).mappings()]
         sql, names, own = compiled(statement)
         values = {**own, **parameters}
-        with translated():
+        with translated(), traces.span("database statement", **self._said):
             rows: list[Row] = await self.postgres.fetch(sql, *[values[name] for name in names])
             return rows
 
@@ -144,6 +159,15 @@ class Database:
 
     def describe(self) -> str:
         return self.url.render_as_string(hide_password=True)
+
+    def _measured(self) -> None:
+        pool = cast(QueuePool, self.engine.sync_engine.pool)
+        used, idle = (partial(metrics.DATABASE_CONNECTIONS.labels, state=state) for state in ("used", "idle"))
+        used(pool="sqlalchemy").set_function(pool.checkedout)
+        idle(pool="sqlalchemy").set_function(pool.checkedin)
+        if (driver := self.postgres) is not None:
+            used(pool="driver").set_function(lambda: driver.get_size() - driver.get_idle_size())
+            idle(pool="driver").set_function(driver.get_idle_size)
 
     def _lock_sqlite(self) -> None:
         path = Path(f"{self.url.database}.lock")

@@ -5,6 +5,7 @@ not ours: a change names the uid it means, and ownership is proven by our labels
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Self
 
 from app.instance_types.container import Container
@@ -108,6 +109,11 @@ class KubernetesService:
         async with said_our_way():
             self._version = await self._client.version()
         return self._version
+
+    async def certificates(self) -> dict[str, datetime]:
+        """When the certificates end by which we and it know each other; raises Unavailable."""
+        async with said_our_way():
+            return await self._client.credentials.certificates()
 
     async def run(self) -> None:
         """Keeps the caches until cancelled."""

@@ -18,6 +18,7 @@ from app.kube.client import KubeClient
 from app.kube.errors import KubeError, Refusal, Unreachable, refusal_of
 from app.kube.kinds import Kind
 from app.kube.trim import trim
+from app.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,8 @@ class Cache:
 
     async def run(self) -> None:
         """Until cancelled."""
+        metrics.CACHE_AGE.labels(self.kind.plural).set_function(self.staleness)
+        metrics.CACHE_OBJECTS.labels(self.kind.plural).set_function(self.__len__)
         delay = self._timing.backoff
         while True:
             self._fruitful = False

@@ -14,10 +14,14 @@ from typing import Any
 
 import aiohttp
 import orjson
+import structlog
 
 from app.kube.credentials import Credentials, KubeTarget
 from app.kube.errors import Refusal, Unreachable, refusal
 from app.kube.kinds import Kind
+from app.telemetry import metrics, traces
+
+log = structlog.get_logger("cmp.kubernetes")
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -42,17 +46,13 @@ class Limits:
     connections: int = 100
 
 
-def _ignore(verb: str, resource: str, code: int, seconds: float) -> None:
-    return None
-
-
 class KubeClient:
     def __init__(
         self,
         credentials: Credentials,
         *,
         version: str = "dev",
-        observe_call: Observer = _ignore,
+        observe_call: Observer = metrics.kubernetes_answered,
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -79,7 +79,7 @@ class KubeClient:
         target: KubeTarget,
         *,
         version: str = "dev",
-        observe_call: Observer = _ignore,
+        observe_call: Observer = metrics.kubernetes_answered,
         limits: Limits | None = None,
     ) -> "KubeClient":
         """Reads the configuration (errors.BadTarget); does not call the server yet."""
@@ -279,6 +279,20 @@ class KubeClient:
         headers = await self._credentials.headers()
         if data is not None:
             headers["Content-Type"] = content_type
+        with traces.span(f"kubernetes {verb} {resource}", **{"url.path": path}):
+            headers |= traces.headers()
+            return await self._sent(verb, resource, method, path, params, data, headers)
+
+    async def _sent(
+        self,
+        verb: str,
+        resource: str,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[int, bytes, float | None]:
         started = time.monotonic()
         code = 0
         try:
@@ -299,7 +313,10 @@ class KubeClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(_said(error)) from error
         finally:
-            self._observe(verb, resource, code, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._observe(verb, resource, code, seconds)
+            traces.set_attribute("http.response.status_code", code)
+            log.debug("kubernetes.call", verb=verb, path=path, code=code, milliseconds=round(seconds * 1000, 1))
 
     def _heed(self, response: aiohttp.ClientResponse) -> float | None:
         wait = _retry_after(response.headers.get("Retry-After"))

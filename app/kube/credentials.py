@@ -8,11 +8,17 @@ import os
 import ssl
 import time
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from cryptography import x509
 
 from app.kube.errors import BadTarget, Unreachable
 
 REFRESH_SECONDS = 60.0
+_SHOWN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,34 @@ class Credentials:
         before = await self.headers()
         await self._refresh(forced=True)
         return before != await self.headers()
+
+    async def certificates(self) -> dict[str, datetime]:
+        """When those end that there are: ours, and the one that the API server shows. Raises Unreachable.
+
+        What an exec plugin gives, it gives anew in time.
+        """
+        found = {}
+        if self._certificate[0] and "exec" not in (getattr(self._loader, "_user", None) or {}):
+            ours = x509.load_pem_x509_certificates(Path(self._certificate[0]).read_bytes())
+            found["kubernetes_client"] = ours[0].not_valid_after_utc
+        if self.ssl is not None and self.proxy is None:
+            found["kubernetes_server"] = x509.load_der_x509_certificate(await self._shown()).not_valid_after_utc
+        return found
+
+    async def _shown(self) -> bytes:
+        where = urlsplit(self.host)
+        try:
+            async with asyncio.timeout(_SHOWN_SECONDS):
+                _, writer = await asyncio.open_connection(
+                    where.hostname, where.port or 443, ssl=self.ssl, server_hostname=self.server_name or where.hostname
+                )
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(f"its certificate cannot be seen: {type(error).__name__}") from error
+        try:
+            shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            return shown
+        finally:
+            writer.transport.abort()
 
     async def _refresh(self, *, forced: bool) -> None:
         async with self._lock:

@@ -32,11 +32,14 @@ class Operation(Base):
     reason: Mapped[str | None] = mapped_column(AsciiString(32))
     message: Mapped[str | None] = mapped_column(sa.String(1024))
     request_id: Mapped[str] = mapped_column(AsciiString(128))
+    traceparent: Mapped[str | None] = mapped_column(AsciiString(55), doc="of the request, in W3C's words, if traced")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
-    __table_args__: Any = table_args(Index(None, "owner_id", "id"), Index(None, "cluster_id", "status"))
+    __table_args__: Any = table_args(
+        Index(None, "owner_id", "id"), Index(None, "cluster_id", "status"), Index(None, "finished_at")
+    )
 
 
 class Event(Base):

@@ -22,21 +22,21 @@ from app.k8s_service import (
     INSTANCE_TYPES,
     ClusterRef,
     ForeignNamespace,
-    InstanceSpec,
     KubernetesService,
     Observed,
     OwnedObject,
     Refused,
-    Room,
 )
-from app.models import Instance, InstanceStatus, InstanceType, OperationKind, Reason, Wanted
+from app.models import InstanceStatus, InstanceType, Reason, Wanted
 from app.reconciler.act import Actor, LeaseLost, Recent
 from app.reconciler.decide import NamespaceStep, Outcome, Picture, Verb, Verdict, judge, plan, unreachable
 from app.reconciler.settle import finish_deletion, settle
+from app.reconciler.telling import about, room_of, spec_of, type_of
 from app.rules import naming
 from app.rules.sealing import NoKey, Sealer
 from app.store import leases
 from app.store.leases import Claimed, Loaded
+from app.telemetry import metrics, traces
 
 log = structlog.get_logger(__name__)
 
@@ -126,8 +126,11 @@ class Visitor:
         """Seconds until the next visit, where that is sooner than the sweep. The lease is given back, come what may."""
         try:
             async with self._renewed(lease):
-                return await self._visit(lease)
+                next_seconds = await self._visit(lease)
+            metrics.VISITS.labels("settled").inc()
+            return next_seconds
         except LeaseLost:
+            metrics.VISITS.labels("lost").inc()
             log.info("lease lost", cluster_id=str(lease.cluster_id))
             return None
         except asyncio.CancelledError:
@@ -146,6 +149,12 @@ class Visitor:
             loaded = await leases.load(session, lease.cluster_id, lease.token)
         if loaded is None:
             raise LeaseLost
+        said = about(loaded)
+        traceparents = [op.traceparent for op in loaded.operations]
+        with structlog.contextvars.bound_contextvars(**said), traces.continued("reconcile", traceparents, **said):
+            return await self._converge(lease, loaded)
+
+    async def _converge(self, lease: Lease, loaded: Loaded) -> float | None:
         if (why := self.blind()) is not None:
             return await self._settle(lease, loaded, unreachable(loaded.cluster, why), Outcome(unavailable=why))
         ref = self._ref(loaded)
@@ -153,7 +162,7 @@ class Visitor:
         todo = plan(picture)
         if todo.namespace is NamespaceStep.RENAME:
             return await self._rename(lease, loaded)
-        specs = {i.id: _spec(ref, loaded, i) for i in loaded.instances}
+        specs = {i.id: spec_of(ref, loaded, i) for i in loaded.instances}
         seen: dict[uuid.UUID, Observed] = dict(picture.seen)  # type: ignore[arg-type]
         actor = Actor(
             self._service,
@@ -163,8 +172,8 @@ class Visitor:
             specs,
             seen,
             lease.mine,
-            _type(loaded),
-            room=_room(picture),
+            type_of(loaded),
+            room=room_of(picture),
             secrets=lambda: self._opened(loaded),
         )
         try:
@@ -183,7 +192,7 @@ class Visitor:
         observation = self._service.observe(ref, names)
         seen = {uuid.UUID(key): value for key, value in observation.instances.items()}
         strangers = [owned for owned in observation.strangers if owned.namespace == ref.namespace]
-        instance_type = _type(loaded)
+        instance_type = type_of(loaded)
         picture = Picture(
             cluster=loaded.cluster,
             instances=loaded.instances,
@@ -197,7 +206,7 @@ class Visitor:
             strangers=len(strangers),
             rested=lease.late > _RESTED_SECONDS or loaded.cluster.reason == "kubernetes_unavailable",
         )
-        furnished = self._service.furnished(ref, instance_type, _room(picture))
+        furnished = self._service.furnished(ref, instance_type, room_of(picture))
         return replace(picture, furnished=furnished), strangers
 
     def _asked(self, loaded: Loaded) -> frozenset[uuid.UUID]:
@@ -339,43 +348,6 @@ class Visitor:
             namespace=cluster.namespace,
             namespace_uid=cluster.namespace_uid,
         )
-
-
-def _type(loaded: Loaded) -> InstanceType:
-    return InstanceType(loaded.cluster.instance_type)
-
-
-def _room(picture: Picture) -> Room:
-    cluster = picture.cluster
-    return Room(
-        count=len(picture.instances),
-        cpu=cluster.cpu_per_inst,
-        memory=cluster.memory_per_inst,
-        settings=cluster.spec,
-        settled=not picture.updating and all(picture.has_size(seen) for seen in picture.seen.values()),
-    )
-
-
-def _spec(ref: ClusterRef, loaded: Loaded, instance: Instance) -> InstanceSpec:
-    cluster = loaded.cluster
-    moves = (
-        op.id for op in loaded.operations if op.instance_id == instance.id and op.kind == OperationKind.INSTANCE_MIGRATE
-    )
-    return InstanceSpec(
-        cluster=ref,
-        instance_type=_type(loaded),
-        instance_id=str(instance.id),
-        name=instance.instance_name,
-        cpu=cluster.cpu_per_inst,
-        memory=cluster.memory_per_inst,
-        image=cluster.image,
-        wanted=Wanted(instance.wanted),
-        incarnation=instance.incarnation,
-        settings=cluster.spec,
-        revision=cluster.revision,
-        grace=instance.grace,
-        migration=next(map(str, moves), None),
-    )
 
 
 def _backoff(attempts: int) -> float:

@@ -14,6 +14,7 @@ import structlog
 
 from app.reconciler.cluster import Lease, Visitor
 from app.reconciler.queue import Queue
+from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,9 @@ class Loop:
         self._polled_at = time.monotonic()
         self._stopping = False
         self.counts: Counter[str] = Counter()
+        metrics.QUEUE_DEPTH.set_function(self._queue.__len__)
+        metrics.VISITING.set_function(lambda: self._queue.visiting)
+        metrics.LEASES_HELD.set_function(lambda: len(self._leases) + self._queue.visiting)
 
     def nudge(self, cluster_id: uuid.UUID) -> None:
         """Somebody wishes something of this cluster: visit it now."""
@@ -79,6 +83,7 @@ class Loop:
                 self._polled_at = time.monotonic()
             except Exception:
                 self.counts["poll_errors"] += 1
+                metrics.RECONCILE_ERRORS.labels("poll").inc()
                 log.warning("due clusters could not be claimed", exc_info=True)
                 pause = _TROUBLE_SECONDS
             await asyncio.sleep(pause)
@@ -86,6 +91,7 @@ class Loop:
     async def _claim_due(self, limit: int) -> int:
         claimed = await self._visitor.claim_due(limit)
         for lease in claimed:
+            metrics.LAG_SECONDS.observe(max(0.0, lease.late))
             self._leases[lease.cluster_id] = lease
             self._queue.put(lease.cluster_id, lease.owner_id)
         return len(claimed)
@@ -99,6 +105,8 @@ class Loop:
                     await self._visit(key)
             except Exception:
                 self.counts["errors"] += 1
+                metrics.RECONCILE_ERRORS.labels("visit").inc()
+                metrics.VISITS.labels("failed").inc()
                 log.exception("visit failed", cluster_id=str(key))
             finally:
                 self._queue.done(key, rest=min(max(time.monotonic() - started, _REST[0]), _REST[1]))
@@ -109,9 +117,11 @@ class Loop:
             lease = await self._visitor.claim(key)
         if lease is None:
             self.counts["held"] += 1
+            metrics.VISITS.labels("held").inc()
             self._queue.forget(key)
             return
         self.counts["visits"] += 1
-        next_seconds = await self._visitor.visit(lease)
+        with metrics.VISIT_SECONDS.time():
+            next_seconds = await self._visitor.visit(lease)
         if next_seconds is not None and next_seconds <= _SOON_SECONDS:
             self._queue.put_later(key, next_seconds)

@@ -102,7 +102,7 @@ class Queue:
         return len(self._visiting)
 
     def __len__(self) -> int:
-        return sum(len(keys) for keys in self._waiting.values())
+        return sum(map(len, list(self._waiting.values())))  # a scrape asks from a thread of its own
 
     def _remember_owner(self, key: uuid.UUID, owner: uuid.UUID) -> None:
         """Of the clusters claimed last: who is forgotten waits in nobody's turn until it is due again."""

@@ -12,13 +12,14 @@ import structlog
 from app.database import Database
 from app.errors import CmpError
 from app.k8s_service import KubernetesService
-from app.reconciler import sweeps
+from app.reconciler import survey, sweeps
 from app.reconciler.cluster import Visitor
 from app.reconciler.loop import Loop
 from app.reconciler.watcher import watch
 from app.rules.sealing import Sealer
 from app.settings import Settings
 from app.store import leases, workers
+from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,7 @@ _BEAT_IN_TROUBLE_SECONDS = 2.0
 _ORPHAN_SECONDS = 60.0
 _DRIFT_SECONDS = 300.0
 _PRUNE_SECONDS = 3600.0
+_CERTIFICATES_SECONDS = 600.0
 
 
 class Reconciler:
@@ -83,6 +85,8 @@ class Reconciler:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._service.run(), name="kubernetes caches")
                 tasks.create_task(self._every(self._beat, self._beat_pause), name="heartbeat")
+                tasks.create_task(self._every(self._survey, lambda: self._settings.metrics_seconds), name="survey")
+                tasks.create_task(self._every(self._read_certificates, lambda: _CERTIFICATES_SECONDS), name="expiry")
                 await self._forget_the_dead()
                 await self._synced()
                 tasks.create_task(self.loop.run(), name="reconciler loop")
@@ -160,6 +164,13 @@ class Reconciler:
             idempotency_hours=self._settings.idempotency_hours,
         )
 
+    async def _survey(self) -> None:
+        await survey.show(self._database, self._settings.metrics_accounts)
+
+    async def _read_certificates(self) -> None:
+        for name, ends in (await self._service.certificates()).items():
+            metrics.CERTIFICATE_EXPIRY.labels(name).set(ends.timestamp())
+
     async def _every(
         self,
         chore: Callable[[], Awaitable[None]],
@@ -173,6 +184,7 @@ class Reconciler:
                 await chore()
             except Exception:
                 self.loop.counts["chore_errors"] += 1
+                metrics.RECONCILE_ERRORS.labels("chore").inc()
                 log.warning("chore failed", chore=chore.__name__, exc_info=True)
             await asyncio.sleep(seconds())
 

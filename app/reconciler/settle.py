@@ -2,16 +2,18 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from app import auth
-from app.database import Session
+from app.database import Session, after_commit
 from app.models import ClusterPhase, Instance, OperationStatus, Reason
 from app.reconciler.decide import OperationRuling, Verdict
 from app.rules.quota import Amounts
 from app.store import events, leases, ledger, operations
 from app.store.leases import Loaded
+from app.telemetry import metrics
 
 
 async def settle(
@@ -91,6 +93,9 @@ async def _write_operation(session: Session, loaded: Loaded, ruling: OperationRu
         await operations.progress(session, op.id, done=ruling.done, total=ruling.total, **said)
     if not await operations.finish(session, op.id, ruling.status, **said):
         return []
+    seconds = (datetime.now(UTC) - op.created_at).total_seconds()
+    ended = partial(metrics.operation_ended, op.kind, ruling.status, loaded.cluster.instance_type, seconds)
+    after_commit(session, ended)
     return [_event(loaded, "operation.finished", status=ruling.status, **about)]
 
 

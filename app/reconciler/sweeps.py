@@ -11,6 +11,7 @@ from app.database import Database, Session
 from app.errors import CmpError
 from app.k8s_service import ClusterRef, KubernetesService, OwnedNamespace
 from app.store import audit, events, idempotency, leases, operations, sign_ins, tokens, workers
+from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ async def quota_drift(database: Database) -> int:
     off = 0
     for account_id in accounts:
         off += await database.run(lambda session, account_id=account_id: _recount(session, account_id))  # type: ignore[misc]
+    metrics.INVARIANT_VIOLATIONS.labels("quota_drift").inc(off)
     return off
 
 
@@ -100,6 +102,7 @@ async def _report(database: Database, cluster_id: uuid.UUID, owned: OwnedNamespa
         return True
 
     if await database.run(once):
+        metrics.INVARIANT_VIOLATIONS.labels("orphan").inc()
         log.warning("orphan found", namespace=owned.name, cluster_id=str(cluster_id))
 
 

@@ -43,6 +43,11 @@ def declared(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], list[Permissi
     }
 
 
+def templates(routes: Iterable[BaseRoute]) -> dict[int, str]:
+    """The whole path of every route, by its `id`: routes cannot be hashed, and FastAPI keeps no prefix in them."""
+    return {id(route): prefix + route.path for prefix, route in _all(routes)}
+
+
 def _all(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, APIRoute | APIWebSocketRoute]]:
     """FastAPI keeps an included router as it is."""
     for route in routes:

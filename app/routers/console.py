@@ -24,7 +24,7 @@ _ASSETS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Acce
 
 
 # The first words of the console's addresses; the rest of them is the console's own.
-PAGES = ("clusters", "instances", "operations", "audit", "account", "users", "catalogue", "platform")
+PAGES = ("clusters", "instances", "operations", "audit", "account", "users", "catalogue", "platform", "help")
 
 
 @router.get("/assets/{name}", dependencies=[PUBLIC])

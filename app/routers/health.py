@@ -1,6 +1,6 @@
 """/health, /livez, /readyz: for people, for supervisors, for load balancers. No token needed, nothing secret told."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
@@ -13,8 +13,6 @@ from app.routers.wire import Json
 from app.store import workers
 
 router = APIRouter(tags=["health"])
-
-_WORKER_SILENT_AFTER = timedelta(seconds=60)
 
 
 @router.get("/health", dependencies=[PUBLIC], response_model=schemas.Health, summary="Every part and how it is")
@@ -59,7 +57,7 @@ async def _database(state: State) -> dict[str, object]:
 
 async def _workers(state: State) -> dict[str, dict[str, object]]:
     async with state.database.reading() as session:
-        seen = await workers.all_seen_since(session, datetime.now(UTC) - _WORKER_SILENT_AFTER)
+        seen = await workers.all_seen_since(session, datetime.now(UTC) - workers.SILENT_AFTER)
     if not seen:
         silent = {"ok": False, "detail": "No worker is at work: wishes are taken, but nothing is made of them yet."}
         return {"worker": silent, "kubernetes": {"ok": False, "detail": "unknown: only workers speak to it"}}

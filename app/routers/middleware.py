@@ -8,7 +8,7 @@ import ipaddress
 import re
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from app.errors import TooMany
 from app.routers import problems
 from app.routers.cookies import changes_something
 from app.services.audit import Audit
+from app.telemetry import metrics
 
 log = structlog.get_logger("cmp.access")
 
@@ -46,18 +47,23 @@ _WITH_SCRIPTS = frozenset({"/docs", "/redoc", "/docs/oauth2-redirect"})
 
 
 class Door:
-    """Pure ASGI: streams pass through untouched. A collection's path works with and without its last slash."""
+    """Pure ASGI: streams pass through untouched. A collection's path works with and without its last slash.
+
+    `templates`: the paths of routes, by the `id` of each, for what is counted.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         collections: Iterable[str],
+        templates: Mapping[int, str],
         max_body_bytes: int,
         trusted_proxies: int,
         throttle: Throttle,
         audit: Audit,
     ) -> None:
         self._app = app
+        self._templates = templates
         self._max_body_bytes = max_body_bytes
         self._trusted_proxies = trusted_proxies
         self._throttle = throttle
@@ -92,6 +98,7 @@ class Door:
             if message["type"] in _BEGINNINGS:
                 answering = True
                 status = message.get("status", 101)
+                self._count(scope, status, started)
                 message.setdefault("headers", [])
                 answer = MutableHeaders(scope=message)
                 answer["X-Request-ID"] = request_id
@@ -128,6 +135,8 @@ class Door:
                 raise
             await problems.unexpected(error)(scope, receive, sending)
         finally:
+            if not answering:
+                self._count(scope, status, started)
             self._written_down(scope, status)
             if scope["path"] not in _QUIET:
                 log.info(
@@ -140,6 +149,11 @@ class Door:
                     milliseconds=round((time.perf_counter() - started) * 1000, 1),
                 )
             telemetry.request_id.reset(reset)
+
+    def _count(self, scope: Scope, status: int, started: float) -> None:
+        route = self._templates.get(id(scope.get("route")), metrics.OTHER)
+        seconds = time.perf_counter() - started
+        metrics.request_answered(scope.get("method", "WEBSOCKET"), route, status, seconds)
 
     def _written_down(self, scope: Scope, status: int) -> None:
         """What was begun is complete; what was refused, or changes something without anybody known, is noted."""

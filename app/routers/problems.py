@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from app import errors, telemetry
 from app.routers.wire import Json
+from app.schemas.patterns import words
 
 log = structlog.get_logger("cmp.http")
 
@@ -101,10 +102,16 @@ async def _known(_request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = [_finding(item) for item in error.errors()]
-    detail = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found[:5])
+    detail = "; ".join(f"{_where(item['loc'])}: {item['msg']}" for item in found[:5])
     if any(item["type"] == "json_invalid" for item in error.errors()):
         return _answer(problem(400, "malformed", f"The body is not the JSON it should be: {detail}.", errors=found))
     return _answer(problem(422, "invalid", f"The request is not valid: {detail}.", errors=found))
+
+
+def _where(loc: Sequence[str | int]) -> str:
+    """In the words of whoever fills a form in: that it is in the body or the query goes without saying."""
+    inner = loc[1:] if len(loc) > 1 and loc[0] in ("body", "query", "path") else loc
+    return ".".join(map(str, inner))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -153,6 +160,8 @@ def _finding(item: dict[str, Any]) -> dict[str, Any]:
     kind = item["type"]
     loc = _ours(item["loc"])
     message = _OWN_WORDS.get(kind, str(item["msg"]).removeprefix("Value error, "))
+    if kind == "string_pattern_mismatch":
+        message = words(str(item.get("ctx", {}).get("pattern")))
     if kind == "json_invalid":
         return {"loc": ["body"], "type": kind, "msg": str(item.get("ctx", {}).get("error", "not JSON"))}
     if kind == "extra_forbidden":

@@ -50,6 +50,7 @@ class UserQuery(PageQuery):
         None, min_length=1, max_length=63, pattern=SEARCH_PATTERN, description="Part of the username."
     )
     role: Role | None = None
+    near_limit: bool = Field(False, description="Only who has used four fifths or more of any of their limits.")
 
 
 class LeavingQuery(WaitQuery):
@@ -88,7 +89,7 @@ async def list_users(
     scope = f"users {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
     async with state.database.reading() as session:
-        found = await store.all_page(session, page, name=query.name, role=query.role)
+        found = await store.all_page(session, page, name=query.name, role=query.role, near_limit=query.near_limit)
     return tagged(
         request,
         {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.models import Cluster, ClusterPhase, Flavour, Image, Instance, InstanceType, Operation, Platform, User
+from app.models import Cluster, ClusterPhase, Flavour, Image, Instance, InstanceType, Operation, Platform, User, Worker
 from app.rules import lifecycle, naming, reach, units
 from app.rules.access import Access, Permission, Viewer, allowed_actions
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
@@ -46,6 +46,7 @@ _OPERATION = (
     "updated_at",
     "finished_at",
 )
+_WORKER = ("id", "host", "pid", "kubernetes", "kubernetes_error", "started_at", "seen_at")
 _INSTANCE = (
     "id",
     "instance_name",
@@ -153,6 +154,10 @@ def operation(row: Operation) -> dict[str, Any]:
 
 def event(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in EVENT}
+
+
+def worker(row: Worker) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _WORKER}
 
 
 def entry(row: Flavour | Image) -> dict[str, Any]:

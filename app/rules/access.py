@@ -47,6 +47,7 @@ class Permission(enum.StrEnum):
     USERS_WRITE = "users:write"
     PLATFORM_WRITE = "platform:write"
     AUDIT_VERIFY = "audit:verify"
+    METRICS_READ = "metrics:read"
 
 
 # Which roles have it, which scopes of a token leave it, what it is to have it. docs/permissions.md shows this table.
@@ -97,6 +98,11 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
     Permission.USERS_READ: ("operator admin", "read admin", "see users and their quotas"),
     Permission.USERS_WRITE: ("admin", "admin", "make, change and delete users, and how they come in"),
     Permission.AUDIT_VERIFY: ("operator admin", "read admin", "see whether the audit trail still fits together"),
+    Permission.METRICS_READ: (
+        "operator admin",
+        "read admin",
+        "read the metrics of the platform, with accounts and their quotas in them",
+    ),
     Permission.PLATFORM_WRITE: ("admin", "admin", "replace the keys that sign access tokens, seal secrets anew"),
 }
 PERMISSIONS: dict[Role, frozenset[Permission]] = {

@@ -28,7 +28,7 @@ from app.schemas.events import EventRead
 from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out, Username
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
-from app.schemas.platform import Health, Listing, Part, Problem
+from app.schemas.platform import Health, Listing, Part, PlatformRead, Problem
 from app.schemas.sharing import GrantPut, GrantRead, TransferCreate, TransferRead
 from app.schemas.tokens import (
     ApiTokenCreated,
@@ -98,6 +98,7 @@ __all__ = [
     "Out",
     "Part",
     "PasswordChange",
+    "PlatformRead",
     "PolicyChange",
     "PolicyRead",
     "Problem",

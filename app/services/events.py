@@ -16,6 +16,7 @@ import structlog
 from app.database import Database, Row
 from app.errors import Unavailable
 from app.store import events
+from app.telemetry import metrics
 
 log = structlog.get_logger("cmp.events")
 
@@ -114,7 +115,8 @@ class Broadcaster:
         if self.ending:
             listener.cut()
         try:
-            yield listener
+            with metrics.EVENT_STREAMS.track_inprogress():
+                yield listener
         finally:
             self._listeners.discard(listener)
 

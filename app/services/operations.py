@@ -3,13 +3,16 @@
 import asyncio
 import uuid
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 
-from app.database import Database, Session
+from app.database import Database, Session, after_commit
 from app.errors import NotFound
 from app.models import Cluster, Instance, Operation, OperationStatus
 from app.rules.access import Viewer
 from app.services.events import Broadcaster
 from app.store import clusters, events, operations
+from app.telemetry import metrics
 
 _LOOK = 1.0
 
@@ -60,6 +63,9 @@ async def supersede(
         request_id=by.request_id,
     )
     ended = await operations.cancel(session, cluster.id, by.instance_id, message, by.kind if only_kind else None)
+    for op in ended:
+        seconds = (datetime.now(UTC) - op.created_at).total_seconds()
+        after_commit(session, partial(metrics.operation_ended, op.kind, told["status"], cluster.instance_type, seconds))
     await events.add_many(
         session,
         [

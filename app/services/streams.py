@@ -17,6 +17,7 @@ from app.models import Cluster, Instance
 from app.rules.access import Viewer
 from app.rules.reach import DISCONNECTED, GOING_AWAY, IDLE, LIFETIME, Access, Ending, Logs, Target, Usage, Way
 from app.store import events
+from app.telemetry import metrics
 
 log = structlog.get_logger("cmp.streams")
 
@@ -95,6 +96,8 @@ class Streams:
         self._open: set[Stream] = set()
         self._records: set[asyncio.Task[None]] = set()
         self._ending = False
+        for access in Access:
+            metrics.INSTANCE_STREAMS.labels(access)
 
     def end(self) -> None:
         """The process is to end: every stream does, saying so."""
@@ -126,7 +129,8 @@ class Streams:
             if recorded:
                 await self._record(stream, "access.opened", None, words, request_id)
             try:
-                yield stream
+                with metrics.INSTANCE_STREAMS.labels(access).track_inprogress():
+                    yield stream
             except CmpError as error:
                 stream.ending = Ending(0, "refused", error.message)
                 raise

@@ -10,6 +10,7 @@ from app.models import Cluster, Instance, Operation, OperationKind, OperationSta
 from app.rules.access import Permission, Viewer
 from app.store import sharing
 from app.store.paging import Page, PageRequest, page_of
+from app.telemetry import traces
 
 OPEN = (OperationStatus.PENDING, OperationStatus.RUNNING)
 
@@ -43,6 +44,7 @@ def new(
         reason=None,
         message=None,
         request_id=request_id,
+        traceparent=traces.traceparent(),
         created_at=now,
         updated_at=now,
         finished_at=None,

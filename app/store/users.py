@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database import Database, Row, Session, violates
 from app.models import ApiToken, Cluster, IdempotencyKey, User
+from app.rules.quota import DIMENSIONS
 from app.store.paging import Page, PageRequest, contains, page_of
 from app.store.tokens import COLUMNS, valid_token
 
@@ -25,13 +26,22 @@ async def by_token(database: Database, token_hash: str) -> Row | None:
     return rows[0] if rows else None
 
 
-async def all_page(session: Session, page: PageRequest, *, name: str | None, role: str | None) -> Page[User]:
+async def all_page(
+    session: Session, page: PageRequest, *, name: str | None, role: str | None, near_limit: bool = False
+) -> Page[User]:
     statement = sa.select(User)
     if name is not None:
         statement = statement.where(contains(User.username, name))
     if role is not None:
         statement = statement.where(User.role == role)
+    if near_limit:
+        statement = statement.where(sa.or_(*(_near(d) for d in DIMENSIONS)))
     return await page_of(session, statement, page, {"created_at": User.id, "username": User.username}, User.id)
+
+
+def _near(dimension: str) -> sa.ColumnElement[bool]:
+    used, quota = getattr(User, f"used_{dimension}"), getattr(User, f"quota_{dimension}")
+    return sa.and_(used > 0, used * 5 >= quota * 4)
 
 
 async def all_get(session: Session, key: uuid.UUID | str, *, lock: bool = False) -> User | None:

@@ -1,12 +1,15 @@
 """Which reconciler processes are at work, and how each sees Kubernetes."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from app.database import Session, affected
 from app.models import Worker
+
+SILENT_AFTER = timedelta(seconds=60)
+"""Of whoever was not heard of for so long it is not said that they are at work."""
 
 
 async def beat(

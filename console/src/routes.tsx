@@ -1,7 +1,13 @@
 /** Addresses and their pages. What a page shows stands in its address, so that it can be sent on and reloaded. */
 import type { QueryClient } from "@tanstack/react-query";
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { Trouble, Waiting } from "./parts/parts";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  Link,
+  lazyRouteComponent,
+} from "@tanstack/react-router";
+import { Empty, Trouble, Waiting } from "./parts/parts";
 import { Shell } from "./shell";
 
 const root = createRootRouteWithContext<{ client: QueryClient }>()({ component: Shell });
@@ -72,11 +78,19 @@ const tree = root.addChildren([
   ),
   at(
     "/catalogue",
-    lazyRouteComponent(() => import("./pages/catalogue"), "Catalogue"),
+    lazyRouteComponent(() => import("./pages/catalogue/page"), "Catalogue"),
   ),
   at(
     "/platform",
     lazyRouteComponent(() => import("./pages/platform"), "Platform"),
+  ),
+  at(
+    "/help",
+    lazyRouteComponent(() => import("./pages/help"), "Help"),
+  ),
+  at(
+    "/help/$page",
+    lazyRouteComponent(() => import("./pages/help"), "Help"),
   ),
 ]);
 
@@ -86,6 +100,11 @@ export function routerWith(client: QueryClient) {
     context: { client },
     defaultPendingComponent: Waiting,
     defaultErrorComponent: ({ error, reset }) => <Trouble error={error} again={reset} />,
+    defaultNotFoundComponent: () => (
+      <Empty title="There is no such page" action={<Link to="/">To the overview</Link>}>
+        Its address may be mistyped, or what it was about is gone.
+      </Empty>
+    ),
     scrollRestoration: true,
     // Words stay words: ?name=007 is no number.
     parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),

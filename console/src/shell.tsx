@@ -22,10 +22,10 @@ import { useDisclosure, useHotkeys } from "@mantine/hooks";
 import { openSpotlight, Spotlight, type SpotlightActionData } from "@mantine/spotlight";
 import {
   IconActivity,
-  IconBook2,
   IconBox,
   IconGauge,
   IconHeartbeat,
+  IconHelpCircle,
   IconHistory,
   IconKey,
   IconKeyboard,
@@ -74,6 +74,7 @@ const PLACES: Place[] = [
   { to: "/operations", label: "Operations", icon: IconHistory, key: "p" },
   { to: "/audit", label: "Audit", icon: IconGauge, key: "a" },
   { to: "/account", label: "Account and tokens", icon: IconKey, key: "t" },
+  { to: "/help", label: "Help", icon: IconHelpCircle, key: "l" },
 ];
 const ADMINISTRATION: Place[] = [
   { to: "/users", label: "Users and quotas", icon: IconUsers, needs: "users:read", key: "u" },
@@ -106,14 +107,12 @@ export function Shell() {
 }
 
 function SignedIn() {
-  const me = useMe();
   const [opened, { toggle, close }] = useDisclosure();
   const [keys, { open: openKeys, close: closeKeys }] = useDisclosure();
   const navigate = useNavigate();
-  const everyones = me.permissions.includes("everyones");
-  useLive(everyones);
-  const places = [...PLACES, ...ADMINISTRATION].filter(({ needs }) => !needs || me.permissions.includes(needs));
-  const mayCreate = me.permissions.includes("clusters:write");
+  useLive(useMay("everyones"));
+  const places = usePlaces();
+  const mayCreate = useMay("clusters:write");
   useHotkeys([
     ["?", openKeys],
     ["shift+?", openKeys],
@@ -181,16 +180,29 @@ function SignedIn() {
         searchProps={{ placeholder: "Go to, or do…" }}
       />
       <Modal opened={keys} onClose={closeKeys} title="Keys">
-        <Stack gap="xs">
-          <Keys keys={["Ctrl", "K"]} what="Go to a page, or do something" />
-          {places.map(({ key, label, to }) => (
-            <Keys key={to} keys={["Alt", key.toUpperCase()]} what={label} />
-          ))}
-          {mayCreate && <Keys keys={["Alt", "N"]} what="Create a cluster" />}
-          <Keys keys={["?"]} what="This list" />
-        </Stack>
+        <Shortcuts />
       </Modal>
     </AppShell>
+  );
+}
+
+/** Those that one may go to. */
+function usePlaces(): Place[] {
+  const { permissions } = useMe();
+  return [...PLACES, ...ADMINISTRATION].filter(({ needs }) => !needs || permissions.includes(needs));
+}
+
+export function Shortcuts() {
+  const places = usePlaces();
+  return (
+    <Stack gap="xs">
+      <Keys keys={["Ctrl", "K"]} what="Go to a page, or do something" />
+      {places.map(({ key, label, to }) => (
+        <Keys key={to} keys={["Alt", key.toUpperCase()]} what={label} />
+      ))}
+      {useMay("clusters:write") && <Keys keys={["Alt", "N"]} what="Create a cluster" />}
+      <Keys keys={["?"]} what="These keys" />
+    </Stack>
   );
 }
 
@@ -264,10 +276,10 @@ function Who({ keys }: { keys: () => void }) {
         <Menu.Item leftSection={<IconKeyboard size={16} />} onClick={keys}>
           Keys
         </Menu.Item>
-        <Menu.Item leftSection={<IconBook2 size={16} />} component="a" href="/docs">
-          API documentation
+        <Menu.Item leftSection={<IconHelpCircle size={16} />} renderRoot={(props) => <Link to="/help" {...props} />}>
+          Help
         </Menu.Item>
-        <Menu.Divider />
+        <Menu.Divider role="separator" />
         <form method="post" action="/logout">
           <Menu.Item leftSection={<IconLogout size={16} />} type="submit">
             Sign out

@@ -9,6 +9,8 @@ export const theme = createTheme({
   autoContrast: true,
   primaryShade: { light: 8, dark: 8 },
   components: {
+    // The first thing in it has the focus, and nothing that is no item stands among the items.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
     Modal: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
     Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
   },

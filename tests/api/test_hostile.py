@@ -277,7 +277,7 @@ async def test_what_nobody_foresaw_is_a_problem_with_its_request_id(api: Api, mo
 async def test_a_log_line_is_one_event_and_holds_no_token(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    telemetry.configure("debug", "json")
+    telemetry.logs.configure("debug", "json")
     try:
         sent = 0
         ours = [f"cmp_{kind}_{'C' * 43}" for kind in ("pat", "ses", "ref", "sec", "dev")]

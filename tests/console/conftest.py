@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from tests.console.hands import Hand, Mouse
 from tests.e2e.kube_eyes import KubeEyes, on_simulator
 from tests.e2e.platform import Platform, simulator
 
@@ -75,7 +76,7 @@ def open_page(browser: Browser, served: Platform) -> Iterator[Callable[..., Page
         if message.type in ("error", "warning") and not message.text.startswith(_EXPECTED):
             wrong.append(message.text)
 
-    def open(who: Person | None = None, path: str = "/", **options: Any) -> Page:
+    def open(who: Person | None = None, path: str = "/", by: type[Hand] = Mouse, **options: Any) -> Page:
         context = browser.new_context(base_url=served.url, **options)
         contexts.append(context)
         page = context.new_page()
@@ -83,9 +84,7 @@ def open_page(browser: Browser, served: Platform) -> Iterator[Callable[..., Page
         page.on("pageerror", lambda error: wrong.append(str(error)))
         if who is not None:
             page.goto(path)
-            page.get_by_label("Username").fill(who.name)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in", exact=True).click()
+            by(page).sign_in(who.name, PASSWORD)
             page.wait_for_url(f"**{path}")
             page.get_by_role("heading", level=1).wait_for()
         return page

@@ -57,6 +57,8 @@ class Platform:
     database_url: str | None = None
     separate_worker: bool = False
     extra: dict[str, str] = field(default_factory=dict)
+    workers_own: dict[str, str] = field(default_factory=dict)
+    """Settings that differ from the API's."""
     root: Path = ROOT
     port: int = field(default_factory=free_port)
     trusting: ssl.SSLContext | None = None
@@ -90,7 +92,7 @@ class Platform:
         raise RuntimeError(f"the API is not ready after {START} s:\n{self.log('api')}")
 
     def start_worker(self) -> None:
-        self.worker = self._process("worker", "-m", "app.worker")
+        self.worker = self._process("worker", "-m", "app.worker", **self.workers_own)
 
     def kill(self, which: str) -> None:
         """SIGKILL: nothing gets a chance to tidy up."""
@@ -121,7 +123,7 @@ class Platform:
             timeout=60,
         )
 
-    def _process(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+    def _process(self, name: str, *command: str, **own: str) -> subprocess.Popen[bytes]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CMP_")}
         environment |= {
             "CMP_PORT": str(self.port),
@@ -133,7 +135,7 @@ class Platform:
         }
         if self.database_url is not None:
             environment["CMP_DATABASE_URL"] = self.database_url
-        environment |= self.extra
+        environment |= self.extra | own
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / f"{name}.log").open("ab") as log:
             return subprocess.Popen([sys.executable, *command], cwd=self.root, env=environment, stdout=log, stderr=log)

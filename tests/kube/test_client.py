@@ -5,6 +5,7 @@ import stat
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +300,9 @@ async def test_certificates_of_both_sides(tmp_path: Path) -> None:
         path.write_text(yaml.safe_dump(shown))
         client = await KubeClient.connect(KubeTarget.kubeconfig(path))
         assert await client.version() == "v1.36.2"
+        ends = await client.credentials.certificates()
+        assert set(ends) == {"kubernetes_client", "kubernetes_server"}
+        assert all(timedelta(0) < end - datetime.now(UTC) <= timedelta(hours=1) for end in ends.values())
         await client.close()
 
         del shown["clusters"][0]["cluster"]["certificate-authority-data"]
@@ -306,6 +310,8 @@ async def test_certificates_of_both_sides(tmp_path: Path) -> None:
         stranger = await KubeClient.connect(KubeTarget.kubeconfig(path), limits=QUICK)
         with pytest.raises(Unreachable):
             await stranger.version()
+        with pytest.raises(Unreachable, match="certificate"):
+            await stranger.credentials.certificates()
         await stranger.close()
 
 

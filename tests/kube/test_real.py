@@ -4,6 +4,7 @@ they do against the simulator.
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ async def test_a_container_from_create_to_delete(real: KubeTarget) -> None:
         assert (await rig.service.check()).startswith("v1.")
         assert "context " in rig.service.description
         assert rig.service.has(InstanceType.CONTAINER) is None
+        ends = await rig.service.certificates()
+        assert "kubernetes_server" in ends
+        assert all(end > datetime.now(UTC) for end in ends.values())
         cluster = rig.cluster()
         uid = await rig.service.ensure_namespace(cluster)
         assert await rig.service.ensure_namespace(cluster) == uid

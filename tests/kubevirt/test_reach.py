@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from testbed.kubevirt import guest, images
 from tests.e2e.platform import Platform, eventually, user
 from tests.e2e.sockets import CHANNELS, Streams, heard, until
+from tests.e2e.terminals import with_cmpctl
 
 pytestmark = [pytest.mark.kubevirt, pytest.mark.timeout(600)]
 
@@ -132,3 +134,22 @@ async def _counter(streams: Streams) -> int:
 async def _operate(client: httpx.AsyncClient, operation: str) -> None:
     answer = await client.post(f"/instances/{VM}/operate", params={"wait": 150}, json={"operation": operation})
     assert answer.json()["operation"]["status"] == "succeeded", answer.text
+
+
+async def test_cmpctl_at_its_console_and_its_port(ada: httpx.AsyncClient, platform: Platform, tmp_path: Path) -> None:
+    token = ada.headers["Authorization"].removeprefix("Bearer ")
+    with with_cmpctl(tmp_path, CMPCTL_URL=platform.url, CMPCTL_TOKEN=token) as terminal:
+        terminal.type("clear; cmpctl console reached")
+        terminal.seen("Ctrl-] leaves.")
+        terminal.press("Enter")
+        terminal.type("echo $((6 * 7))-from-a-terminal")
+        terminal.seen("42-from-a-terminal")
+        terminal.press("C-]")
+        terminal.done()
+        asked = r"printf 'GET /counter HTTP/1.0\r\n\r\n'"
+        # ssh's ProxyCommand is this: a port on stdin and stdout.
+        said = terminal.run(f"({asked}; sleep 3) | cmpctl -q port-forward --stdio reached 80")
+        assert "HTTP/1" in said
+        assert "-m cmpctl.main -q port-forward --stdio" in " ".join(
+            terminal.run("cmpctl ssh --print root@reached").split()
+        )

@@ -1,5 +1,5 @@
 /** What pages read, by noun. Keys are [noun] for what is mine, [noun, id] for one thing, [noun, {…}] for a page of a list. */
-import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
 import { api, data, type Schemas } from "./client";
 import type { paths } from "./schema";
 
@@ -15,6 +15,8 @@ function pages<T>(key: readonly unknown[], read: (cursor: string | undefined) =>
     queryFn: ({ pageParam }) => read(pageParam || undefined),
     initialPageParam: "",
     getNextPageParam: (last) => last.next_cursor ?? undefined,
+    // What is there stays until what is asked for has come: nothing jumps while one types.
+    placeholderData: keepPreviousData,
   });
 }
 
@@ -109,3 +111,36 @@ export const health = queryOptions({
   },
   refetchInterval: 5_000,
 });
+
+/** Not read again with each event, as ["platform"] alone would be. */
+export const platform = queryOptions({
+  queryKey: ["platform", "report"],
+  queryFn: () => data(api.GET("/api/v1/platform/")),
+  refetchInterval: 10_000,
+});
+
+export type Reading = { cpu: number; memory: number; of: number };
+/** Readings that are kept, one each ten seconds. */
+export const READINGS = 60;
+
+/** What these instances use together, now and before: kept for as long as the page has it. Fails where nothing measures. */
+export const usage = (key: string, ids: string[], client: QueryClient) =>
+  queryOptions({
+    queryKey: ["usage", key],
+    queryFn: async (): Promise<Reading[]> => {
+      const answers = await Promise.allSettled(
+        ids.map((instance) => data(api.GET("/api/v1/instances/{instance}/usage", { params: { path: { instance } } }))),
+      );
+      const measured = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+      const refused = answers.find((answer) => answer.status === "rejected");
+      if (measured.length === 0 && refused) throw refused.reason;
+      const now = {
+        cpu: measured.reduce((sum, { cpu }) => sum + cpu, 0),
+        memory: measured.reduce((sum, { memory }) => sum + memory, 0),
+        of: measured.length,
+      };
+      return [...(client.getQueryData<Reading[]>(["usage", key]) ?? []), now].slice(-READINGS);
+    },
+    refetchInterval: ({ state }) => (state.error ? false : 10_000),
+    retry: false,
+  });

@@ -1,12 +1,12 @@
 /** Who I am, and how I come in. */
-import { Badge, Button, Card, Group, List, Modal, PasswordInput, SimpleGrid, Stack, Text, Title } from "@mantine/core";
-import { useState } from "react";
-import { api, data, type Schemas } from "../api/client";
-import { useActing } from "../parts/acting";
-import { Ago, Docs, Heading, Trouble } from "../parts/parts";
+import { Group, List, SimpleGrid, Stack, Text } from "@mantine/core";
+import type { Schemas } from "../api/client";
+import { Ago, Heading, Mark, Section } from "../parts/parts";
 import { sentence } from "../parts/words";
 import { useMay, useMe } from "../shell";
-import { ReplaceToken, Tokens } from "./users/tokens";
+import { Password } from "./users/password";
+import { ReplaceToken } from "./users/secrets";
+import { Tokens } from "./users/tokens";
 
 const PERMISSIONS: Record<Schemas["Permission"], string> = {
   "clusters:read": "See clusters, instances, operations, events, usage",
@@ -34,20 +34,15 @@ export function Account() {
       <Heading title="Account and tokens" />
       <Stack>
         <SimpleGrid cols={{ base: 1, md: 2 }}>
-          <Card withBorder>
-            <Group gap="xs" mb="sm">
-              <Title order={2} size="h5">
-                {me.username}
-              </Title>
-              <Badge variant="default" tt="none">
-                {sentence(me.role)}
-              </Badge>
-              {me.kind === "service" && (
-                <Badge variant="default" tt="none">
-                  Service
-                </Badge>
-              )}
-            </Group>
+          <Section
+            title={me.username}
+            beside={
+              <Group gap="xs">
+                <Mark>{sentence(me.role)}</Mark>
+                {me.kind === "service" && <Mark>Service</Mark>}
+              </Group>
+            }
+          >
             <Text size="sm" mb={4}>
               Here since <Ago when={me.created_at} />. You may:
             </Text>
@@ -56,106 +51,13 @@ export function Account() {
                 <List.Item key={permission}>{PERMISSIONS[permission] ?? permission}</List.Item>
               ))}
             </List>
-          </Card>
-          {me.kind === "person" && <Password mayWrite={mayWrite} />}
+          </Section>
+          {me.kind === "person" && <Password user={me} mayWrite={mayWrite} />}
         </SimpleGrid>
         <Tokens user={null} mayWrite={mayWrite}>
           <ReplaceToken user={me.username} own />
         </Tokens>
       </Stack>
     </>
-  );
-}
-
-function Password({ mayWrite }: { mayWrite: boolean }) {
-  const me = useMe();
-  const [opened, setOpened] = useState(false);
-  const verb = me.has_password ? "Change the password" : "Set a password";
-  return (
-    <Card withBorder>
-      <Title order={2} size="h5" mb="sm">
-        Password
-      </Title>
-      <Stack align="flex-start" gap="sm">
-        <Text size="sm">
-          {me.has_password
-            ? "You have a password, and sign in with it and your name."
-            : "You have no password. With one you sign in without a token."}
-        </Text>
-        {mayWrite && (
-          <Button variant="default" onClick={() => setOpened(true)}>
-            {verb}
-          </Button>
-        )}
-        <Text size="sm">Programs come in with tokens, below.</Text>
-        <Text size="sm">
-          <Docs path="/docs">How the API is used</Docs>
-        </Text>
-      </Stack>
-      <Modal opened={opened} onClose={() => setOpened(false)} title={verb}>
-        <Change close={() => setOpened(false)} />
-      </Modal>
-    </Card>
-  );
-}
-
-function Change({ close }: { close: () => void }) {
-  const me = useMe();
-  const [before, setBefore] = useState("");
-  const [password, setPassword] = useState("");
-  const change = useActing(
-    () =>
-      data(
-        api.PUT("/api/v1/users/me/password", {
-          body: { password, current_password: me.has_password ? before : null },
-        }),
-      ),
-    {
-      quiet: true,
-      done: () => {
-        close();
-        return "The password is set. Other sign-ins have ended.";
-      },
-    },
-  );
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        change.mutate();
-      }}
-    >
-      <Stack>
-        <input type="text" name="username" autoComplete="username" value={me.username} readOnly hidden />
-        {me.has_password && (
-          <PasswordInput
-            label="The one you have"
-            autoComplete="current-password"
-            value={before}
-            onChange={(event) => setBefore(event.currentTarget.value)}
-            required
-            data-autofocus
-          />
-        )}
-        <PasswordInput
-          label="The new one"
-          description="Several words that nobody guesses are good. All sign-ins but this one end; tokens stay."
-          autoComplete="new-password"
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          required
-          data-autofocus={!me.has_password || undefined}
-        />
-        <Trouble error={change.error} />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={change.isPending}>
-            Set it
-          </Button>
-        </Group>
-      </Stack>
-    </form>
   );
 }

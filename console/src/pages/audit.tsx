@@ -5,8 +5,10 @@ import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { api, data, type Schemas } from "../api/client";
 import * as queries from "../api/queries";
 import type { paths } from "../api/schema";
+import { Copy } from "../parts/copy";
 import { useFilters } from "../parts/filters";
-import { Ago, Copy, Empty, Heading, State, Trouble } from "../parts/parts";
+import { Ago, Empty, Heading, State, Trouble } from "../parts/parts";
+import { Long, Rows } from "../parts/tables";
 import { count, sentence } from "../parts/words";
 import { useMay } from "../shell";
 import { instant, Listed, local, Typed } from "./lists";
@@ -131,7 +133,7 @@ export function Audit() {
           )
         }
       >
-        {(rows) => <Rows rows={rows} />}
+        {(rows) => <Entries rows={rows} />}
       </Listed>
     </>
   );
@@ -165,46 +167,31 @@ function Verified({ entries, unkeyed, broken_at, close }: Schemas["AuditVerified
 /** Enough to tell requests apart; what is copied is whole. */
 const short = (id: string) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
 
-function Rows({ rows }: { rows: Entry[] }) {
+function Entries({ rows }: { rows: Entry[] }) {
   return (
-    <Table.ScrollContainer minWidth={900}>
-      <Table verticalSpacing={6}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>When</Table.Th>
-            <Table.Th>Who</Table.Th>
-            <Table.Th>With</Table.Th>
-            <Table.Th>From</Table.Th>
-            <Table.Th>What</Table.Th>
-            <Table.Th>Outcome</Table.Th>
-            <Table.Th>Request</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {rows.map((row) => (
-            <Table.Tr key={row.id}>
-              <Table.Td style={{ whiteSpace: "nowrap" }}>
-                <Ago when={row.created_at} />
-              </Table.Td>
-              <Table.Td>{row.actor ?? "Nobody known"}</Table.Td>
-              <Table.Td>{row.credential ? CREDENTIALS[row.credential] : "Nothing"}</Table.Td>
-              <Table.Td>{row.address}</Table.Td>
-              <Table.Td maw={360} style={{ overflowWrap: "anywhere" }}>
-                <Text component="span" size="sm" fw={600}>
-                  {row.method}
-                </Text>{" "}
-                {row.path}
-              </Table.Td>
-              <Table.Td style={{ whiteSpace: "nowrap" }}>
-                <State of={row.outcome} /> {row.status}
-              </Table.Td>
-              <Table.Td>
-                <Copy text={row.request_id} label={short(row.request_id)} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Rows columns={["When", "Who", "With", "From", "What", "Outcome", "Request"]} minWidth={900}>
+      {rows.map((row) => (
+        <Table.Tr key={row.id}>
+          <Table.Td style={{ whiteSpace: "nowrap" }}>
+            <Ago when={row.created_at} />
+          </Table.Td>
+          <Table.Td>{row.actor ?? "Nobody known"}</Table.Td>
+          <Table.Td>{row.credential ? CREDENTIALS[row.credential] : "Nothing"}</Table.Td>
+          <Table.Td>{row.address}</Table.Td>
+          <Long maw={360}>
+            <Text component="span" size="sm" fw={600}>
+              {row.method}
+            </Text>{" "}
+            {row.path}
+          </Long>
+          <Table.Td style={{ whiteSpace: "nowrap" }}>
+            <State of={row.outcome} /> {row.status}
+          </Table.Td>
+          <Table.Td>
+            <Copy text={row.request_id} label={short(row.request_id)} />
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </Rows>
   );
 }

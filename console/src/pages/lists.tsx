@@ -1,9 +1,11 @@
 /** What the lists of operations, entries, users share: pages one after another, fields that filter, spans of time. */
-import { Button, Table, TextInput, type TextInputProps, VisuallyHidden } from "@mantine/core";
+import { Button, Select, Switch, TextInput, type TextInputProps } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
+import { useFilters } from "../parts/filters";
 import { Trouble, Waiting } from "../parts/parts";
+import { sentence } from "../parts/words";
 
 type Given<T> = {
   query: UseInfiniteQueryResult<InfiniteData<{ items: T[] }>>;
@@ -28,14 +30,60 @@ export function Listed<T>({ query, empty, children }: Given<T>) {
   );
 }
 
-/** Above the buttons of each row. */
-export function ActionsAbove() {
+/** A filter for a part of the name. */
+export function Find() {
+  const [filters, setFilters] = useFilters();
   return (
-    <Table.Th>
-      <VisuallyHidden>Actions</VisuallyHidden>
-    </Table.Th>
+    <Typed
+      aria-label="Find by name"
+      placeholder="Find by name"
+      type="search"
+      value={filters.name ?? ""}
+      commit={(name) => setFilters({ name })}
+    />
   );
 }
+
+type Choice = {
+  of: string;
+  label: string;
+  any: string;
+  data: readonly (string | { value: string; label: string })[];
+  w: number;
+};
+
+/** A filter for one of some words, or none. */
+export function Choice({ of, label, any, data, w }: Choice) {
+  const [filters, setFilters] = useFilters();
+  return (
+    <Select
+      aria-label={label}
+      placeholder={any}
+      data={data.map((one) => (typeof one === "string" ? { value: one, label: sentence(one) } : one))}
+      value={filters[of] ?? null}
+      onChange={(value) => setFilters({ [of]: value ?? "" })}
+      clearable
+      w={w}
+    />
+  );
+}
+
+/** A filter that is on or off. */
+export function Only({ of, label }: { of: string; label: string }) {
+  const [filters, setFilters] = useFilters();
+  return (
+    <Switch
+      label={label}
+      checked={filters[of] === "true"}
+      onChange={(event) => setFilters({ [of]: event.currentTarget.checked ? "true" : "" })}
+    />
+  );
+}
+
+export const KINDS = [
+  { value: "container", label: "Containers" },
+  { value: "vm", label: "Virtual machines" },
+] as const;
 
 type Typed = Omit<TextInputProps, "value" | "onChange"> & { value: string; commit: (text: string) => void };
 

@@ -1,14 +1,16 @@
 /** What was asked for and what came of it. */
-import { Anchor, Group, Progress, Select, Switch, Table, Text } from "@mantine/core";
+import { Anchor, Group, Progress, Table, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Schemas } from "../api/client";
 import * as queries from "../api/queries";
+import { Copy } from "../parts/copy";
 import { useFilters } from "../parts/filters";
-import { Ago, Copy, Empty, Heading, State } from "../parts/parts";
+import { Ago, Empty, Heading, State } from "../parts/parts";
+import { Rows } from "../parts/tables";
 import { count, kind, sentence } from "../parts/words";
 import { useMay } from "../shell";
-import { Listed, span } from "./lists";
+import { Choice, Listed, Only, span } from "./lists";
 
 type Operation = Schemas["OperationRead"];
 const STATUSES: Schemas["OperationStatus"][] = ["pending", "running", "succeeded", "failed", "cancelled"];
@@ -28,7 +30,7 @@ const KINDS: Schemas["OperationKind"][] = [
 ];
 
 export function Operations() {
-  const [filters, setFilters] = useFilters();
+  const [filters] = useFilters();
   const mayEveryones = useMay("everyones");
   const everyones = mayEveryones && filters.everyones === "true";
   const query = useInfiniteQuery(
@@ -43,31 +45,15 @@ export function Operations() {
     <>
       <Heading title="Operations" />
       <Group mb="sm" gap="sm">
-        <Select
-          aria-label="State"
-          placeholder="Any state"
-          data={STATUSES.map((value) => ({ value, label: sentence(value) }))}
-          value={filters.status ?? null}
-          onChange={(status) => setFilters({ status: status ?? "" })}
-          clearable
-          w={160}
-        />
-        <Select
-          aria-label="What"
-          placeholder="Anything"
+        <Choice of="status" label="State" any="Any state" data={STATUSES} w={160} />
+        <Choice
+          of="kind"
+          label="What"
+          any="Anything"
           data={KINDS.map((value) => ({ value, label: sentence(kind(value)) }))}
-          value={filters.kind ?? null}
-          onChange={(of) => setFilters({ kind: of ?? "" })}
-          clearable
           w={190}
         />
-        {mayEveryones && (
-          <Switch
-            label="Everybody's"
-            checked={everyones}
-            onChange={(event) => setFilters({ everyones: event.currentTarget.checked ? "true" : "" })}
-          />
-        )}
+        {mayEveryones && <Only of="everyones" label="Everybody's" />}
       </Group>
       <Listed
         query={query}
@@ -81,55 +67,41 @@ export function Operations() {
           )
         }
       >
-        {(rows) => <Rows rows={rows} />}
+        {(rows) => <Lines rows={rows} />}
       </Listed>
     </>
   );
 }
 
-function Rows({ rows }: { rows: Operation[] }) {
+function Lines({ rows }: { rows: Operation[] }) {
   return (
-    <Table.ScrollContainer minWidth={860}>
-      <Table verticalSpacing={6}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th w={130}>State</Table.Th>
-            <Table.Th>What</Table.Th>
-            <Table.Th>Who</Table.Th>
-            <Table.Th>What came of it</Table.Th>
-            <Table.Th>Started</Table.Th>
-            <Table.Th>Took</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {rows.map((row) => (
-            <Table.Tr key={row.id} data-operation={row.id}>
-              <Table.Td>
-                <State of={row.status} />
-              </Table.Td>
-              <Table.Td>
-                <Of operation={row} />
-              </Table.Td>
-              <Table.Td>{row.actor}</Table.Td>
-              <Table.Td maw={360}>
-                <Outcome operation={row} />
-              </Table.Td>
-              <Table.Td style={{ whiteSpace: "nowrap" }}>
-                <Ago when={row.created_at} />
-              </Table.Td>
-              <Table.Td className="numbers" style={{ whiteSpace: "nowrap" }}>
-                {row.finished_at ? span(row.created_at, row.finished_at) : "Not done yet"}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Rows columns={["State", "What", "Who", "What came of it", "Started", "Took"]} minWidth={860}>
+      {rows.map((row) => (
+        <Table.Tr key={row.id} data-operation={row.id}>
+          <Table.Td>
+            <State of={row.status} />
+          </Table.Td>
+          <Table.Td>
+            <Of operation={row} />
+          </Table.Td>
+          <Table.Td>{row.actor}</Table.Td>
+          <Table.Td maw={360}>
+            <Outcome operation={row} />
+          </Table.Td>
+          <Table.Td style={{ whiteSpace: "nowrap" }}>
+            <Ago when={row.created_at} />
+          </Table.Td>
+          <Table.Td className="numbers" style={{ whiteSpace: "nowrap" }}>
+            {row.finished_at ? span(row.created_at, row.finished_at) : "Not done yet"}
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </Rows>
   );
 }
 
 /** What is done, and with what. */
-export function Of({ operation }: { operation: Operation }) {
+function Of({ operation }: { operation: Operation }) {
   const { cluster_id, cluster_name, instance_name, status } = operation;
   const gone = operation.kind === "cluster.delete" && status === "succeeded";
   const name = instance_name ?? cluster_name;
@@ -180,5 +152,37 @@ function Outcome({ operation }: { operation: Operation }) {
         </Group>
       )}
     </>
+  );
+}
+
+/** A few of them, on the page of something else. */
+export function Few({ rows, actors }: { rows: Operation[]; actors?: boolean }) {
+  return (
+    <Table.ScrollContainer minWidth={420}>
+      <Table verticalSpacing={6}>
+        <Table.Tbody>
+          {rows.map((row) => (
+            <Table.Tr key={row.id}>
+              <Table.Td w={130}>
+                <State of={row.status} />
+              </Table.Td>
+              <Table.Td>
+                <Of operation={row} />
+                {row.total > 1 && row.finished_at === null && ` (${row.done} of ${count(row.total, "instance")})`}
+                {row.message && (
+                  <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+                    {row.message}
+                  </Text>
+                )}
+              </Table.Td>
+              {actors && <Table.Td>{row.actor}</Table.Td>}
+              <Table.Td ta="right" style={{ whiteSpace: "nowrap" }}>
+                <Ago when={row.created_at} />
+              </Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
   );
 }

@@ -1,12 +1,13 @@
 /** What there is, what is left, and what needs somebody. */
-import { Anchor, Button, Card, Grid, Group, SimpleGrid, Stack, Table, Text, Title } from "@mantine/core";
+import { Anchor, Button, Grid, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import * as queries from "../api/queries";
-import { Ago, Bar, Heading, Loaded, State, Trouble } from "../parts/parts";
-import { cores, count, kind, memory, sentence } from "../parts/words";
+import { Bar, Heading, Loaded, Section, State, Trouble } from "../parts/parts";
+import { cores, memory } from "../parts/words";
 import { useMay, useMe } from "../shell";
 import { Offers } from "./clusters/offers";
+import { Few } from "./operations";
 
 const MANY = 500;
 
@@ -27,10 +28,7 @@ export function Overview() {
       <Grid>
         <Grid.Col span={{ base: 12, md: 8 }}>
           <Stack>
-            <Card withBorder>
-              <Title order={2} size="h5" mb="sm">
-                Clusters
-              </Title>
+            <Section title="Clusters">
               <Trouble error={clusters.error} again={() => clusters.refetch()} />
               {found && found.items.length === 0 && (
                 <Text size="sm">
@@ -51,12 +49,9 @@ export function Overview() {
                   </Link>
                 ))}
               </Group>
-            </Card>
+            </Section>
             {troubled.length > 0 && (
-              <Card withBorder>
-                <Title order={2} size="h5" mb="sm">
-                  Needs attention
-                </Title>
+              <Section title="Needs attention">
                 <Stack gap="sm">
                   {troubled.slice(0, 8).map(({ id, name, phase, message }) => (
                     <div key={id}>
@@ -77,16 +72,13 @@ export function Overview() {
                     </Link>
                   )}
                 </Stack>
-              </Card>
+              </Section>
             )}
             <Recent />
           </Stack>
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 4 }}>
-          <Card withBorder>
-            <Title order={2} size="h5" mb="sm">
-              Your quota
-            </Title>
+          <Section title="Your quota">
             <Loaded query={quota}>
               {({ used, total, strategy }) => (
                 <SimpleGrid cols={1} spacing="md">
@@ -108,7 +100,7 @@ export function Overview() {
                 </SimpleGrid>
               )}
             </Loaded>
-          </Card>
+          </Section>
         </Grid.Col>
       </Grid>
     </>
@@ -119,44 +111,10 @@ function Recent() {
   const operations = useInfiniteQuery(queries.operations({ limit: 8 }));
   const items = operations.data?.pages[0]?.items;
   return (
-    <Card withBorder>
-      <Group justify="space-between" mb="sm">
-        <Title order={2} size="h5">
-          Recent operations
-        </Title>
-        <Link to="/operations">All</Link>
-      </Group>
+    <Section title="Recent operations" beside={<Link to="/operations">All</Link>}>
       <Trouble error={operations.error} again={() => operations.refetch()} />
       {items?.length === 0 && <Text size="sm">Nothing has been done yet.</Text>}
-      {items && items.length > 0 && (
-        <Table.ScrollContainer minWidth={420}>
-          <Table verticalSpacing={6}>
-            <Table.Tbody>
-              {items.map((one) => (
-                <Table.Tr key={one.id}>
-                  <Table.Td w={130}>
-                    <State of={one.status} />
-                  </Table.Td>
-                  <Table.Td>
-                    {sentence(kind(one.kind))}{" "}
-                    <Anchor
-                      renderRoot={(props) => (
-                        <Link to="/clusters/$cluster" params={{ cluster: one.cluster_id }} {...props} />
-                      )}
-                    >
-                      {one.instance_name ?? one.cluster_name}
-                    </Anchor>
-                    {one.total > 1 && one.finished_at === null && ` (${one.done} of ${count(one.total, "instance")})`}
-                  </Table.Td>
-                  <Table.Td ta="right">
-                    <Ago when={one.created_at} />
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
-      )}
-    </Card>
+      {items && items.length > 0 && <Few rows={items} />}
+    </Section>
   );
 }

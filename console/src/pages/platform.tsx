@@ -1,15 +1,15 @@
 /** How CMP is: its parts, who runs out of what, what goes wrong. */
-import { Anchor, Card, Group, List, SimpleGrid, Stack, Table, Text, Title } from "@mantine/core";
+import { Anchor, Group, List, SimpleGrid, Stack, Table, Text } from "@mantine/core";
 import { IconAlertTriangle, IconCircleCheck } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import type { Schemas } from "../api/client";
 import * as queries from "../api/queries";
-import { Ago, Heading, Loaded, State, Trouble } from "../parts/parts";
+import { Ago, Heading, Loaded, Section, Trouble } from "../parts/parts";
+import { Long, Rows } from "../parts/tables";
 import { sentence } from "../parts/words";
 import { useMay } from "../shell";
-import { Of } from "./operations";
+import { Few } from "./operations";
 import { near, part, percent } from "./users/limits";
 
 const FEW = 10;
@@ -18,11 +18,13 @@ export function Platform() {
   const everyones = useMay("everyones");
   const users = useMay("users:read");
   const health = useQuery(queries.health);
+  const report = useQuery({ ...queries.platform, enabled: users });
   return (
     <>
       <Heading title="Platform health" />
       <Stack>
         <Loaded query={health}>{(found) => <Parts {...found} />}</Loaded>
+        {users && <Loaded query={report}>{(found) => <Report {...found} />}</Loaded>}
         {users && <Near />}
         {everyones && (
           <>
@@ -38,17 +40,14 @@ export function Platform() {
 
 function Parts({ status, version, parts }: Schemas["app__schemas__platform__Health"]) {
   return (
-    <Card withBorder>
-      <Group justify="space-between" mb="sm">
-        <Title order={2} size="h5">
-          {status === "ok" ? "All parts are well" : "Something is not well"}
-        </Title>
-        <Text size="sm">Version {version}</Text>
-      </Group>
+    <Section
+      title={status === "ok" ? "All parts are well" : "Something is not well"}
+      beside={<Text size="sm">Version {version}</Text>}
+    >
       <SimpleGrid cols={{ base: 1, sm: 3 }}>
         {Object.entries(parts).map(([name, { ok, detail }]) => (
           <Group key={name} gap="xs" align="flex-start" wrap="nowrap" data-part={name}>
-            {ok ? <IconCircleCheck size={20} aria-hidden /> : <IconAlertTriangle size={20} aria-hidden />}
+            <Sign well={ok} />
             <div>
               <Text size="sm" fw={600}>
                 {sentence(name)}: {ok ? "well" : "not well"}
@@ -60,24 +59,94 @@ function Parts({ status, version, parts }: Schemas["app__schemas__platform__Heal
           </Group>
         ))}
       </SimpleGrid>
-    </Card>
+    </Section>
   );
 }
 
-function Near() {
-  const query = useInfiniteQuery(queries.users({ limit: 500, sort: "username" }));
-  const rows = query.data?.pages.flatMap(({ items }) => items).filter((user) => near(user).length > 0);
+function Report({ workers, leases, leases_held, invariants, repairs }: Schemas["PlatformRead"]) {
   return (
-    <Part
-      title="Near a limit"
-      all={<Link to="/users">All users</Link>}
-      error={query.error}
-      again={() => query.refetch()}
-    >
-      {rows?.length === 0 && <Text size="sm">Nobody: everybody has a fifth or more left.</Text>}
+    <>
+      <Section title="What must always be so">
+        <List listStyleType="none" spacing="xs" size="sm">
+          {invariants.map(({ name, holds, found }) => (
+            <List.Item key={name} icon={<Sign well={holds} />} data-holds={holds}>
+              {name}: {holds ? "so it is" : `not so for ${found.join(", ")}`}
+            </List.Item>
+          ))}
+        </List>
+        <Text size="sm" mt="sm">
+          Looked at now. Workers repair counters every few minutes. Whether the audit trail fits together is asked on{" "}
+          <Link to="/audit">its page</Link>.
+        </Text>
+      </Section>
+      <Section title="What workers repaired or found">
+        {repairs.length === 0 && <Text size="sm">Nothing, as far as is still known.</Text>}
+        {repairs.map(({ kind, message, created_at }) => (
+          <Text size="sm" key={`${created_at}${message}`} style={{ overflowWrap: "anywhere" }}>
+            <Ago when={created_at} />: {message ?? kind}
+          </Text>
+        ))}
+      </Section>
+      <Section title="Workers">
+        {workers.length === 0 ? (
+          <Text size="sm">None was heard of within a minute: wishes are taken, and nothing is made of them.</Text>
+        ) : (
+          <Rows columns={["Host", "Process", "Kubernetes", "At work since", "Heard of"]} minWidth={620}>
+            {workers.map((worker) => (
+              <Table.Tr key={worker.id}>
+                <Long>{worker.host}</Long>
+                <Table.Td>{worker.pid}</Table.Td>
+                <Long>{worker.kubernetes_error ?? worker.kubernetes ?? "not reached yet"}</Long>
+                <Table.Td>
+                  <Ago when={worker.started_at} />
+                </Table.Td>
+                <Table.Td>
+                  <Ago when={worker.seen_at} />
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Rows>
+        )}
+      </Section>
+      <Section title="Clusters that a worker is at now" beside={<Text size="sm">{leases_held.toLocaleString()}</Text>}>
+        {leases.length === 0 ? (
+          <Text size="sm">None: there is nothing to do.</Text>
+        ) : (
+          <Rows columns={["Cluster", "Owner", "Taken over if silent"]} minWidth={420}>
+            {leases.map((lease) => (
+              <Table.Tr key={lease.cluster_id}>
+                <Table.Td>
+                  <Link to="/clusters/$cluster" params={{ cluster: lease.cluster_id }}>
+                    {lease.cluster_name}
+                  </Link>
+                </Table.Td>
+                <Table.Td>{lease.owner}</Table.Td>
+                <Table.Td>
+                  <Ago when={lease.until} />
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Rows>
+        )}
+      </Section>
+    </>
+  );
+}
+
+function Sign({ well }: { well: boolean }) {
+  return well ? <IconCircleCheck size={20} aria-hidden /> : <IconAlertTriangle size={20} aria-hidden />;
+}
+
+function Near() {
+  const query = useInfiniteQuery(queries.users({ limit: FEW, sort: "username", near_limit: true }));
+  const rows = query.data?.pages[0]?.items;
+  return (
+    <Section title="Near a limit" beside={<Link to="/users">All users</Link>}>
+      <Trouble error={query.error} again={() => query.refetch()} />
+      {rows?.length === 0 && <Text size="sm">Nobody: everybody has more than a fifth left.</Text>}
       {rows && rows.length > 0 && (
         <List listStyleType="none" spacing="xs" size="sm">
-          {rows.slice(0, FEW).map((user) => (
+          {rows.map((user) => (
             <List.Item key={user.id}>
               <Anchor
                 inherit
@@ -94,12 +163,12 @@ function Near() {
           ))}
         </List>
       )}
-      {((rows && rows.length > FEW) || query.hasNextPage) && (
+      {query.hasNextPage && (
         <Link to="/users" search={{ near: "true" }}>
           All who are near a limit
         </Link>
       )}
-    </Part>
+    </Section>
   );
 }
 
@@ -107,59 +176,17 @@ function Some({ title, status, none }: { title: string; status: Schemas["Operati
   const query = useInfiniteQuery(queries.operations({ limit: FEW, status, everyones: true }));
   const rows = query.data?.pages[0]?.items;
   return (
-    <Part
+    <Section
       title={title}
-      all={
+      beside={
         <Link to="/operations" search={{ status, everyones: "true" }} aria-label={`All: ${title.toLowerCase()}`}>
           All
         </Link>
       }
-      error={query.error}
-      again={() => query.refetch()}
     >
+      <Trouble error={query.error} again={() => query.refetch()} />
       {rows?.length === 0 && <Text size="sm">{none}</Text>}
-      {rows && rows.length > 0 && (
-        <Table.ScrollContainer minWidth={520}>
-          <Table verticalSpacing={6}>
-            <Table.Tbody>
-              {rows.map((row) => (
-                <Table.Tr key={row.id}>
-                  <Table.Td w={130}>
-                    <State of={row.status} />
-                  </Table.Td>
-                  <Table.Td>
-                    <Of operation={row} />
-                    {row.message && (
-                      <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                        {row.message}
-                      </Text>
-                    )}
-                  </Table.Td>
-                  <Table.Td>{row.actor}</Table.Td>
-                  <Table.Td ta="right" style={{ whiteSpace: "nowrap" }}>
-                    <Ago when={row.created_at} />
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
-      )}
-    </Part>
-  );
-}
-
-function Part(given: { title: string; all: ReactNode; error: unknown; again: () => void; children: ReactNode }) {
-  return (
-    <Card withBorder>
-      <Group justify="space-between" mb="sm">
-        <Title order={2} size="h5">
-          {given.title}
-        </Title>
-        {given.all}
-      </Group>
-      <Trouble error={given.error} again={given.again} />
-      {given.children}
-    </Card>
+      {rows && rows.length > 0 && <Few rows={rows} actors />}
+    </Section>
   );
 }

@@ -1,23 +1,10 @@
 /** What pages are made of: states, times, troubles, empty lists. */
-import {
-  Alert,
-  Anchor,
-  Badge,
-  Button,
-  Center,
-  Code,
-  CopyButton,
-  Group,
-  Loader,
-  Progress,
-  Stack,
-  Text,
-  Title,
-} from "@mantine/core";
+import { Alert, Badge, Button, Card, Center, Group, Loader, Progress, Stack, Text, Title } from "@mantine/core";
 import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { ProblemError } from "../api/client";
+import { Copy } from "./copy";
 import { ago, exactly, sentence } from "./words";
 
 const COLOURS: Record<string, string> = {
@@ -44,6 +31,15 @@ export function State({ of }: { of: string }) {
       style={{ flexShrink: 0, minWidth: "max-content" }}
     >
       {sentence(of)}
+    </Badge>
+  );
+}
+
+/** What is not as with most. */
+export function Mark({ children }: { children: ReactNode }) {
+  return (
+    <Badge variant="default" tt="none">
+      {children}
     </Badge>
   );
 }
@@ -98,20 +94,10 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
   );
 }
 
-export function Copy({ text, label }: { text: string; label?: string }) {
-  return (
-    <CopyButton value={text}>
-      {({ copied, copy }) => (
-        <Button size="compact-xs" variant="default" onClick={copy} aria-label={`Copy ${label ?? text}`}>
-          {copied ? "Copied" : (label ?? <Code bg="transparent">{text}</Code>)}
-        </Button>
-      )}
-    </CopyButton>
-  );
-}
+type Loading<T> = { query: UseQueryResult<T>; children: (data: T) => ReactNode; title?: string };
 
-/** The page of one query: waits, fails in words, or shows. */
-export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
+/** What one query answers: waits, fails in words, or shows. `title`: of the page, where that is all of it. */
+export function Loaded<T>({ query, children, title }: Loading<T>) {
   if (query.data !== undefined)
     return (
       <>
@@ -119,7 +105,13 @@ export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; child
         {children(query.data)}
       </>
     );
-  if (query.isError) return <Trouble error={query.error} again={() => query.refetch()} />;
+  if (query.isError)
+    return (
+      <>
+        {title && <Heading title={title} />}
+        <Trouble error={query.error} again={() => query.refetch()} />
+      </>
+    );
   return <Waiting />;
 }
 
@@ -164,6 +156,21 @@ export function Heading({ title, children, beside }: { title: string; children?:
   );
 }
 
+/** A part of a page, with what belongs beside its title. */
+export function Section({ title, beside, children }: { title: ReactNode; beside?: ReactNode; children: ReactNode }) {
+  return (
+    <Card withBorder>
+      <Group justify="space-between" mb="sm" gap="xs">
+        <Title order={2} size="h5" style={{ overflowWrap: "anywhere" }}>
+          {title}
+        </Title>
+        {beside}
+      </Group>
+      {children}
+    </Card>
+  );
+}
+
 /** So much of so much, in words and as a bar. */
 export function Bar({
   label,
@@ -194,8 +201,4 @@ export function Bar({
       </Text>
     </Stack>
   );
-}
-
-export function Docs({ path, children }: { path: string; children: ReactNode }) {
-  return <Anchor href={path}>{children}</Anchor>;
 }

@@ -111,6 +111,7 @@ def _history() -> list[Row]:
     for path in ("/api/v1/audit/", "/api/v1/audit/export"):
         rows += [Row("GET", path, own), Row("GET", path, everyones, query={"everyones": "true"})]
     rows.append(Row("GET", "/api/v1/audit/verify", (P.AUDIT_VERIFY,)))
+    rows.append(Row("GET", "/metrics", (P.METRICS_READ,)))
     for path in ("/api/v1/operations/", "/api/v1/events/history"):
         rows += [
             Row("GET", path, read),
@@ -149,6 +150,7 @@ def _users() -> list[Row]:
         Row("GET", "/api/v1/tokens/", (P.SELF_READ,)),
         Row("POST", "/api/v1/tokens/", (P.TOKENS_WRITE,), body={"name": "another"}, unscoped=True),
         Row("DELETE", "/api/v1/tokens/{token}", (P.TOKENS_WRITE,), "token", unscoped=True, alone=True),
+        Row("GET", "/api/v1/platform/", read),
         Row("POST", "/api/v1/signing-keys/", (P.PLATFORM_WRITE,)),
         Row("POST", "/api/v1/secrets/reseal", (P.PLATFORM_WRITE,)),
     ]

@@ -3,8 +3,6 @@ import {
   Alert,
   Anchor,
   Button,
-  Card,
-  Code,
   Collapse,
   Grid,
   Group,
@@ -17,7 +15,6 @@ import {
   Text,
   Textarea,
   TextInput,
-  Title,
 } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
@@ -27,28 +24,12 @@ import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useActing } from "../../parts/acting";
-import { Copy, Heading, Loaded, Trouble } from "../../parts/parts";
+import { Heading, Loaded, Section, Trouble } from "../../parts/parts";
 import { cores, count, memory } from "../../parts/words";
+import { Same } from "./same";
+import { type Fields, type Kind, OWN, wishOf } from "./wish";
 
-type Kind = Schemas["InstanceType"];
 type Wish = Schemas["ClusterCreate"];
-const OWN = "";
-
-type Fields = {
-  name: string;
-  kind: Kind;
-  image: string;
-  ownImage: string;
-  flavour: string;
-  cpu: number | string;
-  memory: number | string;
-  count: number | string;
-  command: string;
-  env: string;
-  ports: string;
-  keys: string;
-  userData: string;
-};
 
 export function CreateCluster() {
   const images = useQuery(queries.images);
@@ -336,10 +317,7 @@ function Sizes({ form, sizes, custom }: { form: FormOf; sizes: Schemas["FlavourR
 function Headroom({ each, number }: { each: { cpu: number; memory: number }; number: number }) {
   const quota = useQuery(queries.quota);
   return (
-    <Card withBorder aria-live="polite">
-      <Title order={2} size="h5" mb="sm">
-        What it takes
-      </Title>
+    <Section title="What it takes">
       <Loaded query={quota}>
         {({ available }) => {
           const lines = [
@@ -350,7 +328,7 @@ function Headroom({ each, number }: { each: { cpu: number; memory: number }; num
           ];
           const over = lines.filter(({ takes, left }) => takes > left + 1e-9);
           return (
-            <Stack gap={6}>
+            <Stack gap={6} aria-live="polite">
               {lines.map(({ takes, left, say }) => (
                 <Text key={say(0)} size="sm" fw={takes > left + 1e-9 ? 700 : undefined}>
                   {say(takes)} of the {say(left)} that you have left
@@ -365,81 +343,6 @@ function Headroom({ each, number }: { each: { cpu: number; memory: number }; num
           );
         }}
       </Loaded>
-    </Card>
-  );
-}
-
-/** The same wish for a shell. */
-function Same({ body }: { body: Wish }) {
-  const hidden = body.vm?.cloud_init?.user_data
-    ? { ...body, vm: { ...body.vm, cloud_init: { user_data: "…" } } }
-    : body;
-  const curl = (what: Wish) =>
-    `curl ${location.origin}/api/v1/clusters/ \\\n  -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(what).replaceAll("'", "'\\''")}'`;
-  return (
-    <Card withBorder>
-      <Group justify="space-between" mb="xs">
-        <Title order={2} size="h5">
-          The same by curl
-        </Title>
-        <Copy text={curl(body)} label="Copy" />
-      </Group>
-      <Code block tabIndex={0} style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
-        {curl(hidden)}
-      </Code>
-    </Card>
-  );
-}
-
-/** What the API is asked for. What it refuses it says itself; here only lines of text become lists. */
-function wishOf(at: Fields): { body: Wish; env: string | null } {
-  const sized = at.flavour !== OWN;
-  const lines = (text: string) =>
-    text
-      .split("\n")
-      .map((line) => line.trim())
-      .filter(Boolean);
-  const ports = at.ports
-    .split(/[\s,]+/)
-    .filter(Boolean)
-    .map((port) => ({ port: Number(port), protocol: "TCP" as const }));
-  const pairs = lines(at.env);
-  const bad = pairs.find((line) => !line.includes("="));
-  const container: Partial<Schemas["ContainerSettings"]> = {
-    ...(at.command.trim() ? { command: split(at.command) } : {}),
-    ...(pairs.length
-      ? {
-          env: Object.fromEntries(
-            pairs.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
-          ),
-        }
-      : {}),
-    ...(ports.length ? { ports } : {}),
-  };
-  const vm: Partial<Schemas["VmSettings"]> = {
-    ...(lines(at.keys).length ? { ssh_keys: lines(at.keys) } : {}),
-    ...(at.userData.trim() ? { cloud_init: { user_data: at.userData } } : {}),
-    ...(ports.length ? { ports } : {}),
-  };
-  const settings = at.kind === "container" ? container : vm;
-  return {
-    env: at.kind === "container" && bad !== undefined ? `Environment: “${bad}” has no =. Write NAME=value.` : null,
-    body: {
-      name: at.name.trim(),
-      instance_type: at.kind,
-      image: at.image === OWN ? at.ownImage.trim() : at.image,
-      ...(sized
-        ? { flavour: at.flavour }
-        : { cpu_per_instance: Number(at.cpu), memory_per_instance: Number(at.memory) }),
-      instance_count: Number(at.count),
-      ...(Object.keys(settings).length ? { [at.kind]: settings } : {}),
-    } as Wish,
-  };
-}
-
-/** Words as a shell would take them, with quotes. */
-function split(command: string): string[] {
-  return [...command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
-    ([, double, single, bare]) => double ?? single ?? bare ?? "",
+    </Section>
   );
 }

@@ -1,24 +1,34 @@
 /** One cluster: its instances as they are, what happened to it, who shares it, and what one may do with it. */
-import { Alert, Anchor, Button, Menu, Stack, Table, Tabs, Text, Timeline } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Alert, Anchor, Button, Group, Menu, Tabs, Text } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, data, type Schemas } from "../../api/client";
+import { api, data, ProblemError, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useActing } from "../../parts/acting";
-import { Confirm } from "../../parts/confirm";
+import { Confirm, useSending } from "../../parts/dialog";
 import { useFilters } from "../../parts/filters";
-import { Ago, Empty, Heading, Loaded, State, Trouble } from "../../parts/parts";
+import { Lines } from "../../parts/lines";
+import { Ago, Empty, Heading, Loaded, State } from "../../parts/parts";
+import { Facts } from "../../parts/tables";
 import { cores, count, kind, memory, sentence } from "../../parts/words";
 import { InstanceRows } from "../instances/rows";
-import { Change, Scale, Share } from "./dialogs";
+import { Change, Scale } from "./dialogs";
+import { Gone, History } from "./history";
+import { Share } from "./sharing";
 
 type ClusterRead = Schemas["ClusterRead"];
 
 export function Cluster() {
   const { cluster: id } = useParams({ strict: false });
   const query = useQuery(queries.cluster(id ?? ""));
-  return <Loaded query={query}>{(cluster) => <Shown cluster={cluster} />}</Loaded>;
+  if (id !== undefined && query.error instanceof ProblemError && query.error.problem.status === 404)
+    return <Gone id={id} error={query.error} />;
+  return (
+    <Loaded query={query} title="Cluster">
+      {(cluster) => <Shown cluster={cluster} />}
+    </Loaded>
+  );
 }
 
 function Shown({ cluster }: { cluster: ClusterRead }) {
@@ -44,6 +54,7 @@ function Shown({ cluster }: { cluster: ClusterRead }) {
         {cluster.image_name ?? cluster.image} · {cluster.access === "owner" ? "yours" : `of ${cluster.owner}`} · created{" "}
         <Ago when={cluster.created_at} />
       </Text>
+      <Usage cluster={cluster} />
       <Progress operation={cluster.operation} />
       <Tabs
         value={filters.tab ?? "instances"}
@@ -77,6 +88,31 @@ function Shown({ cluster }: { cluster: ClusterRead }) {
   );
 }
 
+/** Of more instances than these it is not asked, and then not said. */
+const MEASURED = 20;
+
+/** What they use together, where that is measured. */
+function Usage({ cluster }: { cluster: ClusterRead }) {
+  const running = cluster.instances.filter(({ status }) => status === "running");
+  const ids = running.map(({ id }) => id);
+  const query = useQuery({
+    ...queries.usage(cluster.id, ids, useQueryClient()),
+    enabled: ids.length > 0 && ids.length <= MEASURED,
+  });
+  const now = query.data?.at(-1);
+  if (!query.data || !now || query.error || ids.length === 0 || ids.length > MEASURED) return null;
+  return (
+    <Group mb="md" gap="sm">
+      <Text size="sm">{now.of === ids.length ? "Uses" : `${now.of} of ${count(ids.length, "instance")} use`}</Text>
+      <Lines
+        seen={query.data}
+        cpu={running.reduce((sum, { cpu }) => sum + cpu, 0)}
+        memory={running.reduce((sum, { memory: mebibytes }) => sum + mebibytes, 0)}
+      />
+    </Group>
+  );
+}
+
 function Progress({ operation }: { operation: ClusterRead["operation"] }) {
   if (operation === null || operation.finished_at !== null) return null;
   return (
@@ -106,10 +142,15 @@ function Actions({ cluster }: { cluster: ClusterRead }) {
       },
     },
   );
-  const remove = useActing(() => data(api.DELETE("/api/v1/clusters/{cluster}", path)), {
-    quiet: true,
-    done: () => `${cluster.name} is being deleted.`,
-  });
+  const close = () => setOpen(null);
+  const remove = useSending(
+    async () => {
+      await data(api.DELETE("/api/v1/clusters/{cluster}", path));
+      void navigate({ to: "/clusters" });
+    },
+    close,
+    () => `${cluster.name} is being deleted.`,
+  );
   const possible = new Set(cluster.instances.flatMap(({ allowed_operations }) => allowed_operations));
   const shown = ["start", "stop", "restart"] as const;
   const others = [...possible].filter(
@@ -149,10 +190,8 @@ function Actions({ cluster }: { cluster: ClusterRead }) {
             {may("change") && <Menu.Item onClick={() => setOpen("change")}>Change image or size…</Menu.Item>}
             {may("delete") && (
               <>
-                <Menu.Divider />
-                <Menu.Item color="red" onClick={() => setOpen("delete")}>
-                  Delete…
-                </Menu.Item>
+                <Menu.Divider role="separator" />
+                <Menu.Item onClick={() => setOpen("delete")}>Delete…</Menu.Item>
               </>
             )}
           </Menu.Dropdown>
@@ -160,63 +199,18 @@ function Actions({ cluster }: { cluster: ClusterRead }) {
       )}
       <Confirm
         opened={open === "delete"}
-        onClose={() => setOpen(null)}
+        onClose={close}
         title={`Delete ${cluster.name}?`}
         verb="Delete"
         name={cluster.name}
-        busy={remove.isPending}
-        error={remove.error}
-        onConfirm={() => remove.mutate(undefined, { onSuccess: () => navigate({ to: "/clusters" }) })}
+        sending={remove}
       >
         {count(cluster.instance_count, "instance")} and everything in them will be gone. This cannot be undone.
       </Confirm>
-      <Scale cluster={cluster} opened={open === "scale"} onClose={() => setOpen(null)} />
-      <Change cluster={cluster} opened={open === "change"} onClose={() => setOpen(null)} />
+      <Scale cluster={cluster} opened={open === "scale"} close={close} />
+      <Change cluster={cluster} opened={open === "change"} close={close} />
     </>
   );
-}
-
-function History({ id }: { id: string }) {
-  const query = useInfiniteQuery(queries.events({ cluster_id: id, limit: 30 }));
-  const all =
-    query.data?.pages.flatMap(({ items }) => items).filter((event) => event.kind !== "operation.progress") ?? [];
-  return (
-    <Stack>
-      <Trouble error={query.error} again={() => query.refetch()} />
-      {query.isSuccess && all.length === 0 && <Text size="sm">Nothing has happened that is still known.</Text>}
-      <Timeline bulletSize={12} lineWidth={2}>
-        {all.map((event) => (
-          <Timeline.Item key={event.id} title={happened(event)}>
-            {event.status && <State of={event.status} />}
-            {event.message && (
-              <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                {event.message}
-              </Text>
-            )}
-            <Text size="xs">
-              <Ago when={event.created_at} /> · {event.actor}
-            </Text>
-          </Timeline.Item>
-        ))}
-      </Timeline>
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          w="fit-content"
-          onClick={() => query.fetchNextPage()}
-          loading={query.isFetchingNextPage}
-        >
-          Show more
-        </Button>
-      )}
-    </Stack>
-  );
-}
-
-function happened({ kind: of, instance_name }: Schemas["EventRead"]): string {
-  if (of === "instance.status") return instance_name ?? "An instance";
-  if (of === "cluster.phase") return "The cluster";
-  return `${sentence(of.replace(".", " "))}${instance_name ? `: ${instance_name}` : ""}`;
 }
 
 /** Without what is not set. */
@@ -251,24 +245,13 @@ function Settings({ cluster }: { cluster: ClusterRead }) {
     ...own.map(([key, value]): [string, string] => [sentence(key), said(value)]),
   ];
   return (
-    <Table.ScrollContainer minWidth={360}>
-      <Table maw={800}>
-        <Table.Tbody>
-          {rows.map(([key, value]) => (
-            <Table.Tr key={key}>
-              <Table.Th w={180} scope="row">
-                {key}
-              </Table.Th>
-              <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+    <>
+      <Facts rows={rows} />
       <Text size="sm" mt="sm">
         Everything, as data: <Anchor href={`/api/v1/clusters/${cluster.id}`}>/api/v1/clusters/{cluster.id}</Anchor>
         {" · "}
         <Link to="/operations">operations</Link>
       </Text>
-    </Table.ScrollContainer>
+    </>
   );
 }

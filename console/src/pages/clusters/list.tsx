@@ -1,17 +1,19 @@
 /** All the clusters one sees: found, chosen, acted on together. */
-import { Anchor, Button, Checkbox, Group, SegmentedControl, Select, Table, Text, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { Anchor, Button, Checkbox, Group, SegmentedControl, Table, Text } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useActing } from "../../parts/acting";
-import { Confirm } from "../../parts/confirm";
+import { Confirm, useSending } from "../../parts/dialog";
 import { useFilters } from "../../parts/filters";
-import { Ago, Empty, Heading, State, Trouble, Waiting } from "../../parts/parts";
+import { Ago, Empty, Heading, State } from "../../parts/parts";
+import { Long, Rows } from "../../parts/tables";
 import { cores, count, memory } from "../../parts/words";
 import { useMay } from "../../shell";
+import { Choice, Find, KINDS, Listed, Typed } from "../lists";
 
 type Summary = Schemas["ClusterSummary"];
 const PHASES: Schemas["ClusterPhase"][] = ["pending", "provisioning", "running", "degraded", "failed", "deleting"];
@@ -36,7 +38,6 @@ export function Clusters() {
   const rows = query.data?.pages.flatMap(({ items }) => items) ?? [];
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const there = rows.filter(({ id }) => chosen.has(id));
-  const typing = useDebouncedCallback((name: string) => setFilters({ name }), 250);
   const filtered = Boolean(filters.name || filters.phase || filters.type || filters.label);
 
   return (
@@ -45,40 +46,14 @@ export function Clusters() {
         {mayCreate && <Button renderRoot={(props) => <Link to="/clusters/new" {...props} />}>Create a cluster</Button>}
       </Heading>
       <Group mb="sm" gap="xs" align="flex-end">
-        <TextInput
-          aria-label="Find by name"
-          placeholder="Find by name"
-          defaultValue={filters.name ?? ""}
-          onChange={(event) => typing(event.currentTarget.value)}
-          type="search"
-        />
-        <Select
-          aria-label="State"
-          placeholder="Any state"
-          data={PHASES}
-          value={filters.phase ?? null}
-          onChange={(phase) => setFilters({ phase: phase ?? "" })}
-          clearable
-          w={150}
-        />
-        <Select
-          aria-label="Kind"
-          placeholder="Any kind"
-          data={[
-            { value: "container", label: "Containers" },
-            { value: "vm", label: "Virtual machines" },
-          ]}
-          value={filters.type ?? null}
-          onChange={(type) => setFilters({ type: type ?? "" })}
-          clearable
-          w={160}
-        />
-        <TextInput
+        <Find />
+        <Choice of="phase" label="State" any="Any state" data={PHASES} w={150} />
+        <Choice of="type" label="Kind" any="Any kind" data={KINDS} w={160} />
+        <Typed
           aria-label="Label"
           placeholder="Label, as key=value"
-          defaultValue={filters.label ?? ""}
-          onBlur={(event) => setFilters({ label: event.currentTarget.value })}
-          onKeyDown={(event) => event.key === "Enter" && setFilters({ label: event.currentTarget.value })}
+          value={filters.label ?? ""}
+          commit={(label) => setFilters({ label })}
           w={170}
         />
         <SegmentedControl
@@ -93,26 +68,18 @@ export function Clusters() {
         />
       </Group>
       <Together chosen={there} done={() => setChosen(new Set())} />
-      <Trouble error={query.error} again={() => query.refetch()} />
-      {query.isPending ? (
-        <Waiting />
-      ) : rows.length === 0 && !query.isError ? (
-        <None filtered={filtered} whose={whose} mayCreate={mayCreate} />
-      ) : (
-        <Rows
-          rows={rows}
-          chosen={chosen}
-          choose={setChosen}
-          owners={whose !== "mine"}
-          sort={filters.sort}
-          setFilters={setFilters}
-        />
-      )}
-      {query.hasNextPage && (
-        <Button mt="md" variant="default" onClick={() => query.fetchNextPage()} loading={query.isFetchingNextPage}>
-          Show more
-        </Button>
-      )}
+      <Listed query={query} empty={<None filtered={filtered} whose={whose} mayCreate={mayCreate} />}>
+        {(shown) => (
+          <Found
+            rows={shown}
+            chosen={chosen}
+            choose={setChosen}
+            owners={whose !== "mine"}
+            sort={filters.sort}
+            setFilters={setFilters}
+          />
+        )}
+      </Listed>
     </>
   );
 }
@@ -135,7 +102,7 @@ function None({ filtered, whose, mayCreate }: { filtered: boolean; whose: string
 
 type Choose = (chosen: ReadonlySet<string>) => void;
 
-function Rows(given: {
+function Found(given: {
   rows: Summary[];
   chosen: ReadonlySet<string>;
   choose: Choose;
@@ -147,81 +114,76 @@ function Rows(given: {
   const all = rows.length > 0 && rows.every(({ id }) => chosen.has(id));
   const byName = sort === "name" ? "ascending" : sort === "-name" ? "descending" : "none";
   return (
-    <Table.ScrollContainer minWidth={720}>
-      <Table highlightOnHover verticalSpacing={6}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th w={40}>
-              <Checkbox
-                aria-label="Choose all that are shown"
-                checked={all}
-                indeterminate={!all && chosen.size > 0}
-                onChange={() => choose(new Set(all ? [] : rows.map(({ id }) => id)))}
-              />
-            </Table.Th>
-            <Table.Th aria-sort={byName}>
-              <Anchor
-                component="button"
-                type="button"
-                c="inherit"
-                fw="inherit"
-                fz="inherit"
-                onClick={() => setFilters({ sort: sort === "name" ? "-name" : sort === "-name" ? "" : "name" })}
-              >
-                Name{byName === "ascending" ? " ↑" : byName === "descending" ? " ↓" : ""}
-              </Anchor>
-            </Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th>Instances</Table.Th>
-            <Table.Th>Size of each</Table.Th>
-            <Table.Th>Image</Table.Th>
-            {owners && <Table.Th>Owner</Table.Th>}
-            <Table.Th>Created</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {rows.map((row) => (
-            <Table.Tr key={row.id} data-cluster={row.name}>
-              <Table.Td>
-                <Checkbox
-                  aria-label={`Choose ${row.name}`}
-                  checked={chosen.has(row.id)}
-                  onChange={() => {
-                    const next = new Set(chosen);
-                    if (!next.delete(row.id)) next.add(row.id);
-                    choose(next);
-                  }}
-                />
-              </Table.Td>
-              <Table.Td>
-                <Anchor
-                  renderRoot={(props) => <Link to="/clusters/$cluster" params={{ cluster: row.id }} {...props} />}
-                >
-                  {row.name}
-                </Anchor>
-              </Table.Td>
-              <Table.Td>
-                <State of={row.phase} />
-                {row.message && (
-                  <Text size="xs" lineClamp={2} maw={320}>
-                    {row.message}
-                  </Text>
-                )}
-              </Table.Td>
-              <Table.Td className="numbers">
-                {row.ready_instances} of {count(row.instance_count, row.instance_type === "vm" ? "VM" : "container")}
-              </Table.Td>
-              <Table.Td>{row.flavour ?? `${cores(row.cpu_per_instance)}, ${memory(row.memory_per_instance)}`}</Table.Td>
-              <Table.Td style={{ overflowWrap: "anywhere" }}>{row.image_name ?? row.image}</Table.Td>
-              {owners && <Table.Td>{row.owner}</Table.Td>}
-              <Table.Td>
-                <Ago when={row.created_at} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Rows
+      minWidth={720}
+      highlight
+      columns={[
+        <Table.Th key="chosen" w={40}>
+          <Checkbox
+            aria-label="Choose all that are shown"
+            checked={all}
+            indeterminate={!all && chosen.size > 0}
+            onChange={() => choose(new Set(all ? [] : rows.map(({ id }) => id)))}
+          />
+        </Table.Th>,
+        <Table.Th key="name" aria-sort={byName}>
+          <Anchor
+            component="button"
+            type="button"
+            c="inherit"
+            fw="inherit"
+            fz="inherit"
+            onClick={() => setFilters({ sort: sort === "name" ? "-name" : sort === "-name" ? "" : "name" })}
+          >
+            Name{byName === "ascending" ? " ↑" : byName === "descending" ? " ↓" : ""}
+          </Anchor>
+        </Table.Th>,
+        "State",
+        "Instances",
+        "Size of each",
+        "Image",
+        ...(owners ? ["Owner"] : []),
+        "Created",
+      ]}
+    >
+      {rows.map((row) => (
+        <Table.Tr key={row.id} data-cluster={row.name}>
+          <Table.Td>
+            <Checkbox
+              aria-label={`Choose ${row.name}`}
+              checked={chosen.has(row.id)}
+              onChange={() => {
+                const next = new Set(chosen);
+                if (!next.delete(row.id)) next.add(row.id);
+                choose(next);
+              }}
+            />
+          </Table.Td>
+          <Table.Td>
+            <Anchor renderRoot={(props) => <Link to="/clusters/$cluster" params={{ cluster: row.id }} {...props} />}>
+              {row.name}
+            </Anchor>
+          </Table.Td>
+          <Table.Td>
+            <State of={row.phase} />
+            {row.message && (
+              <Text size="xs" lineClamp={2} maw={320}>
+                {row.message}
+              </Text>
+            )}
+          </Table.Td>
+          <Table.Td className="numbers">
+            {row.ready_instances} of {count(row.instance_count, row.instance_type === "vm" ? "VM" : "container")}
+          </Table.Td>
+          <Table.Td>{row.flavour ?? `${cores(row.cpu_per_instance)}, ${memory(row.memory_per_instance)}`}</Table.Td>
+          <Long>{row.image_name ?? row.image}</Long>
+          {owners && <Table.Td>{row.owner}</Table.Td>}
+          <Table.Td>
+            <Ago when={row.created_at} />
+          </Table.Td>
+        </Table.Tr>
+      ))}
+    </Rows>
   );
 }
 
@@ -229,19 +191,18 @@ function Rows(given: {
 function Together({ chosen, done }: { chosen: Summary[]; done: () => void }) {
   const mayOperate = useMay("instances:operate");
   const mayDelete = useMay("clusters:write");
-  const [asking, setAsking] = useState(false);
-  const remove = useActing(
+  const [asking, { open: ask, close }] = useDisclosure();
+  const remove = useSending(
     () => data(api.POST("/api/v1/clusters/delete", { body: { ids: chosen.map(({ id }) => id) } })),
-    {
-      quiet: true,
-      done: ({ succeeded, failed, items }) => {
-        setAsking(false);
-        done();
-        const why = items.find(({ problem }) => problem)?.problem?.detail;
-        return failed
-          ? `${succeeded} are being deleted, ${failed} are not: ${why}`
-          : `${count(succeeded, "cluster")} being deleted.`;
-      },
+    () => {
+      close();
+      done();
+    },
+    ({ succeeded, failed, items }) => {
+      const why = items.find(({ problem }) => problem)?.problem?.detail;
+      return failed
+        ? `${succeeded} are being deleted, ${failed} are not: ${why}`
+        : `${count(succeeded, "cluster")} being deleted.`;
     },
   );
   const operate = useActing(
@@ -285,7 +246,7 @@ function Together({ chosen, done }: { chosen: Summary[]; done: () => void }) {
         </>
       )}
       {mayDelete && (
-        <Button size="compact-sm" color="red" variant="light" onClick={() => setAsking(true)}>
+        <Button size="compact-sm" color="red" variant="light" onClick={ask}>
           Delete
         </Button>
       )}
@@ -294,13 +255,11 @@ function Together({ chosen, done }: { chosen: Summary[]; done: () => void }) {
       </Button>
       <Confirm
         opened={asking}
-        onClose={() => setAsking(false)}
+        onClose={close}
         title={`Delete ${count(chosen.length, "cluster")}?`}
         verb="Delete"
         name={chosen.length === 1 ? chosen[0]?.name : "delete"}
-        busy={remove.isPending}
-        error={remove.error}
-        onConfirm={() => remove.mutate()}
+        sending={remove}
       >
         With all their instances and what they hold: {names}. This cannot be undone.
       </Confirm>

@@ -1,13 +1,17 @@
 /** One instance: its state and why, what it says, what it uses, and the ways into it. */
-import { Alert, Anchor, Button, Group, Table, Tabs, Text } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Alert, Anchor, Button, Group, Tabs, Text } from "@mantine/core";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useState } from "react";
-import { api, data, ProblemError, type Schemas } from "../../api/client";
+import type { ReactNode } from "react";
+import { ProblemError, type Schemas } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useFilters } from "../../parts/filters";
+import { Lines } from "../../parts/lines";
 import { Ago, Heading, Loaded, State, Trouble } from "../../parts/parts";
-import { cores, kind, memory, sentence } from "../../parts/words";
+import { Facts } from "../../parts/tables";
+import { cores, memory, sentence } from "../../parts/words";
+import { useMay } from "../../shell";
+import { Few } from "../operations";
 import { InstanceActions } from "./actions";
 import { Logs } from "./logs";
 
@@ -16,7 +20,11 @@ type InstanceRead = Schemas["InstanceRead"];
 export function Instance() {
   const { instance: id } = useParams({ strict: false });
   const query = useQuery(queries.instance(id ?? ""));
-  return <Loaded query={query}>{(instance) => <Shown instance={instance} />}</Loaded>;
+  return (
+    <Loaded query={query} title="Instance">
+      {(instance) => <Shown instance={instance} />}
+    </Loaded>
+  );
 }
 
 function Shown({ instance }: { instance: InstanceRead }) {
@@ -119,96 +127,27 @@ function About({ instance }: { instance: InstanceRead }) {
       String(value),
     ]),
   ];
-  return (
-    <Table maw={720}>
-      <Table.Tbody>
-        {rows.map(([key, value]) => (
-          <Table.Tr key={key}>
-            <Table.Th w={170} scope="row">
-              {key}
-            </Table.Th>
-            <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
-          </Table.Tr>
-        ))}
-      </Table.Tbody>
-    </Table>
-  );
+  return <Facts rows={rows} />;
 }
 
-const KEPT = 60;
-
-/** What it uses now, and the last minutes since the page was opened. */
 function Usage({ instance }: { instance: InstanceRead }) {
   const running = instance.status === "running";
-  const query = useQuery({
-    queryKey: ["usage", instance.id],
-    queryFn: () => data(api.GET("/api/v1/instances/{instance}/usage", { params: { path: { instance: instance.id } } })),
-    enabled: running,
-    refetchInterval: ({ state }) => (state.error ? false : 10_000),
-    retry: false,
-  });
-  const [seen, setSeen] = useState<Schemas["UsageRead"][]>([]);
-  useEffect(() => {
-    const now = query.data;
-    if (now) setSeen((before) => (before.at(-1)?.timestamp === now.timestamp ? before : [...before, now].slice(-KEPT)));
-  }, [query.data]);
+  const query = useQuery({ ...queries.usage(instance.id, [instance.id], useQueryClient()), enabled: running });
   if (!running) return "nothing: it does not run";
   if (query.error) return query.error instanceof ProblemError ? query.error.problem.detail : String(query.error);
-  if (!query.data) return "…";
-  return (
-    <Group gap="lg">
-      <Line label={cores(query.data.cpu)} of={seen.map(({ cpu }) => cpu)} most={instance.cpu} />
-      <Line
-        label={memory(query.data.memory)}
-        of={seen.map(({ memory: mebibytes }) => mebibytes)}
-        most={instance.memory}
-      />
-    </Group>
-  );
-}
-
-function Line({ label, of, most }: { label: string; of: number[]; most: number }) {
-  const points = of
-    .map((value, index) => `${(index / (KEPT - 1)) * 120},${30 - Math.min(1, value / most) * 28}`)
-    .join(" ");
-  return (
-    <Group gap="xs">
-      <Text size="sm">{label}</Text>
-      {of.length > 1 && (
-        <svg width={120} height={32} role="img" aria-label={`The last ${of.length} readings, now ${label}`}>
-          <polyline points={points} fill="none" stroke="currentColor" strokeWidth={1.5} />
-        </svg>
-      )}
-    </Group>
-  );
+  return query.data ? <Lines seen={query.data} cpu={instance.cpu} memory={instance.memory} /> : "…";
 }
 
 function Operations({ id }: { id: string }) {
-  const query = useInfiniteQuery(queries.operations({ instance_id: id, limit: 30 }));
+  const query = useInfiniteQuery(
+    queries.operations({ instance_id: id, limit: 30, everyones: useMay("everyones") || undefined }),
+  );
   const all = query.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <>
       <Trouble error={query.error} again={() => query.refetch()} />
       {query.isSuccess && all.length === 0 && <Text size="sm">Nobody has done anything with it by itself.</Text>}
-      <Table maw={820}>
-        <Table.Tbody>
-          {all.map((one) => (
-            <Table.Tr key={one.id}>
-              <Table.Td w={130}>
-                <State of={one.status} />
-              </Table.Td>
-              <Table.Td>
-                {sentence(kind(one.kind))}
-                {one.message && <Text size="sm">{one.message}</Text>}
-              </Table.Td>
-              <Table.Td>{one.actor}</Table.Td>
-              <Table.Td ta="right">
-                <Ago when={one.created_at} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+      <Few rows={all} actors />
     </>
   );
 }

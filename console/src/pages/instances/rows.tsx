@@ -4,60 +4,57 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Schemas } from "../../api/client";
 import { State } from "../../parts/parts";
+import { Rows } from "../../parts/tables";
 import { cores, memory } from "../../parts/words";
 import { InstanceActions } from "./actions";
 
 const SHOWN = 100;
+const COLUMNS = [
+  "Name",
+  "State",
+  "Size",
+  "Address",
+  "Node",
+  "Restarts",
+  <Table.Th key="what" ta="right">
+    What to do
+  </Table.Th>,
+];
 
 export function InstanceRows({ rows }: { rows: Schemas["InstanceRead"][] }) {
   const [shown, setShown] = useState(SHOWN);
   return (
     <>
-      <Table.ScrollContainer minWidth={760}>
-        <Table highlightOnHover verticalSpacing={6}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Name</Table.Th>
-              <Table.Th>State</Table.Th>
-              <Table.Th>Size</Table.Th>
-              <Table.Th>Address</Table.Th>
-              <Table.Th>Node</Table.Th>
-              <Table.Th>Restarts</Table.Th>
-              <Table.Th ta="right">What to do</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {rows.slice(0, shown).map((row) => (
-              <Table.Tr key={row.id} data-instance={row.instance_name}>
-                <Table.Td>
-                  <Anchor
-                    renderRoot={(props) => <Link to="/instances/$instance" params={{ instance: row.id }} {...props} />}
-                  >
-                    {row.instance_name}
-                  </Anchor>
-                </Table.Td>
-                <Table.Td>
-                  <State of={row.status} />
-                  {row.message && (
-                    <Text size="xs" lineClamp={3} maw={320}>
-                      {row.message}
-                    </Text>
-                  )}
-                </Table.Td>
-                <Table.Td>
-                  {cores(row.cpu)}, {memory(row.memory)}
-                </Table.Td>
-                <Table.Td>{row.ip ?? "none"}</Table.Td>
-                <Table.Td>{row.node ?? "none"}</Table.Td>
-                <Table.Td className="numbers">{row.restarts}</Table.Td>
-                <Table.Td>
-                  <InstanceActions instance={row} row />
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <Rows columns={COLUMNS} minWidth={760} highlight>
+        {rows.slice(0, shown).map((row) => (
+          <Table.Tr key={row.id} data-instance={row.instance_name}>
+            <Table.Td>
+              <Anchor
+                renderRoot={(props) => <Link to="/instances/$instance" params={{ instance: row.id }} {...props} />}
+              >
+                {row.instance_name}
+              </Anchor>
+            </Table.Td>
+            <Table.Td>
+              <State of={row.status} />
+              {row.message && (
+                <Text size="xs" lineClamp={3} maw={320}>
+                  {row.message}
+                </Text>
+              )}
+            </Table.Td>
+            <Table.Td>
+              {cores(row.cpu)}, {memory(row.memory)}
+            </Table.Td>
+            <Table.Td>{row.ip ?? "none"}</Table.Td>
+            <Table.Td>{row.node ?? "none"}</Table.Td>
+            <Table.Td className="numbers">{row.restarts}</Table.Td>
+            <Table.Td>
+              <InstanceActions instance={row} row />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Rows>
       {rows.length > shown && (
         <Button mt="sm" variant="default" onClick={() => setShown(shown + SHOWN)}>
           Show {Math.min(SHOWN, rows.length - shown)} more of {rows.length}

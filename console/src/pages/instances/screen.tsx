@@ -12,7 +12,11 @@ import { type End, endOf, streamUrl } from "./streams";
 export function Screen() {
   const { instance: id } = useParams({ strict: false });
   const query = useQuery({ ...queries.instance(id ?? ""), staleTime: Number.POSITIVE_INFINITY });
-  return <Loaded query={query}>{(instance) => <Session id={instance.id} name={instance.instance_name} />}</Loaded>;
+  return (
+    <Loaded query={query} title="Screen">
+      {(instance) => <Session id={instance.id} name={instance.instance_name} />}
+    </Loaded>
+  );
 }
 
 function Session({ id, name }: { id: string; name: string }) {

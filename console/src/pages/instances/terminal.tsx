@@ -14,7 +14,11 @@ import { type End, endOf, streamUrl } from "./streams";
 export function Terminal() {
   const { instance: id } = useParams({ strict: false });
   const query = useQuery({ ...queries.instance(id ?? ""), staleTime: Number.POSITIVE_INFINITY });
-  return <Loaded query={query}>{(instance) => <Session instance={instance} />}</Loaded>;
+  return (
+    <Loaded query={query} title="Terminal">
+      {(instance) => <Session instance={instance} />}
+    </Loaded>
+  );
 }
 
 function Session({ instance }: { instance: Schemas["InstanceRead"] }) {

@@ -1,0 +1,1 @@
+"""The Python client: `Client` and `AsyncClient`, with the same methods."""

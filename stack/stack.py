@@ -1,0 +1,140 @@
+"""What is started, in which order, with which settings."""
+
+import ssl
+import sys
+import urllib.request
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import yaml
+
+from app.rules.sealing import new_key
+from stack.front import front
+from testbed.databases import PostgreSQL
+from testbed.kubernetes.certificates import Authority
+from testbed.processes import Process, Scratch, free_port, spawn
+from testbed.prometheus import Prometheus
+from testbed.redis import Redis
+
+ROOT = Path(__file__).parents[1]
+_MONITORING = ROOT / "deploy/monitoring"
+_START_TIMEOUT = 90.0
+
+
+class Stack:
+    """`port` is nginx's. `rules` stand for those of deploy/monitoring; `settings` are CMP's, for all processes.
+
+    Kubernetes is a simulator unless `settings` name another.
+    """
+
+    def __init__(
+        self, port: int, *, seconds: float = 5.0, rules: str | None = None, settings: dict[str, str] | None = None
+    ) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.apis: list[Process] = []
+        self.workers: list[Process] = []
+        self._port = port
+        self._seconds = seconds
+        self._rules = rules or (_MONITORING / "alerts.yaml").read_text()
+        self._settings = settings or {}
+        self._stack = ExitStack()
+        self._kubernetes: Process | None = None
+        self._kubernetes_port = free_port()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def token_file(self) -> Path:
+        return self._folder / "data" / "admin-token"
+
+    def kubernetes_away(self) -> None:
+        """The simulator's end, without a word."""
+        assert self._kubernetes is not None
+        self._kubernetes.kill()
+
+    def kubernetes_back(self) -> None:
+        state = self._folder / "simulator.json"
+        options = ["--port", str(self._kubernetes_port), "--state", str(state)]
+        self._kubernetes = self._process("simulator", [sys.executable, "-m", "simulator", *options])
+        self._kubernetes.wait_until(lambda: _answers(f"{self._kubernetes_url}/version"), _START_TIMEOUT)
+
+    def _start(self) -> None:
+        scratch = Scratch("stack")
+        self._stack.callback(scratch.remove)
+        self._folder = scratch.path
+        self.database = self._stack.enter_context(PostgreSQL(fast=True))
+        self.redis = self._stack.enter_context(Redis())
+        if "CMP_KUBERNETES" not in self._settings:
+            self.kubernetes_back()
+        authority = Authority(self._folder)
+        certificate, key = authority.server("api", ["localhost"], ["127.0.0.1"])
+        ports = {f"{kind}-{number}": (free_port(), free_port()) for kind in ("api", "worker") for number in (1, 2)}
+        common = {
+            "CMP_DATABASE_URL": self.database.create_database("cmp"),
+            "CMP_REDIS_URL": self.redis.url,
+            "CMP_DATA_DIR": str(self._folder / "data"),
+            "CMP_KUBERNETES": self._kubernetes_url,
+            "CMP_SECRET_KEY": new_key(),
+            "CMP_WORKER": "separate",
+            "CMP_TRUSTED_PROXIES": "1",
+            "CMP_PUBLIC_URL": self.url,
+            "CMP_CONSOLE_DIR": str(ROOT / "console/dist"),
+            "CMP_TLS_CERTIFICATE": str(certificate),
+            "CMP_TLS_KEY": str(key),
+            "CMP_METRICS_SECONDS": str(self._seconds),
+            **self._settings,
+        }
+        for name, (port, metrics_port) in ports.items():
+            own = {"CMP_PORT": str(port), "CMP_METRICS_PORT": str(metrics_port)}
+            program = ["main.py"] if name.startswith("api") else ["-m", "app.worker"]
+            settings = [f"{word}={value}" for word, value in (common | own).items()]
+            process = self._process(name, ["env", *settings, sys.executable, *program])
+            (self.apis if name.startswith("api") else self.workers).append(process)
+            if name.startswith("api"):
+                trusting = ssl.create_default_context(cafile=str(authority.certificate))
+                process.wait_until(lambda at=port, by=trusting: _answers(f"https://127.0.0.1:{at}/readyz", by), 90)  # type: ignore[misc]
+        upstreams = [port for name, (port, _) in ports.items() if name.startswith("api")]
+        self._stack.enter_context(front(self._port, upstreams, authority.certificate))
+        self.prometheus = self._stack.enter_context(Prometheus(self._configuration(ports)))
+
+    @property
+    def _kubernetes_url(self) -> str:
+        return f"http://127.0.0.1:{self._kubernetes_port}"
+
+    def _process(self, name: str, command: Sequence[str | Path]) -> Process:
+        process = spawn(name, ["env", "--chdir", ROOT, *command], self._folder)
+        self._stack.callback(process.stop)
+        return process
+
+    def _configuration(self, ports: dict[str, tuple[int, int]]) -> str:
+        """deploy/monitoring/prometheus.yaml, of these processes and rules, and as often as is wanted here."""
+        rules = self._folder / "alerts.yaml"
+        rules.write_text(self._rules)
+        wanted = yaml.safe_load((_MONITORING / "prometheus.yaml").read_text())
+        often = f"{self._seconds:g}s"
+        wanted["global"] = {"scrape_interval": often, "evaluation_interval": often}
+        wanted["rule_files"] = [str(rules)]
+        for job in wanted["scrape_configs"]:
+            kind = job["job_name"].removeprefix("cmp-")
+            targets = [f"127.0.0.1:{metrics}" for name, (_, metrics) in ports.items() if name.startswith(kind)]
+            job["static_configs"] = [{"targets": targets}]
+        return yaml.safe_dump(wanted)
+
+
+def _answers(url: str, trusting: ssl.SSLContext | None = None) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2, context=trusting) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -1,0 +1,78 @@
+"""The same day without a mouse: each thing is reached, and done, by keys alone."""
+
+import httpx
+from playwright.sync_api import expect
+
+from tests.console.flows import (
+    Open,
+    People,
+    create_watch_operate_and_delete,
+    quota_says_no_until_there_is_more,
+    share_exactly_that,
+)
+from tests.console.hands import Keys
+
+
+def test_both_kinds_are_created_watched_operated_and_deleted_together(person: People, open_page: Open) -> None:
+    create_watch_operate_and_delete(person, open_page, Keys)
+
+
+def test_whoever_it_is_shared_with_sees_exactly_that(person: People, open_page: Open) -> None:
+    share_exactly_that(person, open_page, Keys)
+
+
+def test_the_quota_says_no_and_the_administrator_gives_more(
+    person: People, open_page: Open, admin: httpx.Client
+) -> None:
+    quota_says_no_until_there_is_more(person, open_page, admin, Keys)
+
+
+def test_one_cluster_is_deleted_from_its_menu(person: People, open_page: Open) -> None:
+    ada = person()
+    name = f"keys-{ada.name}"
+    wish = {"name": name, "instance_type": "container", "image": "nginx:1.29", "cpu_per_instance": 0.5}
+    made = ada.api.post("/clusters/", json=wish | {"memory_per_instance": 256}).json()
+    page = open_page(ada, f"/clusters/{made['id']}", by=Keys)
+    hand = Keys(page)
+    hand.press(page.get_by_role("button", name="More", exact=True))
+    hand.press(page.get_by_role("menuitem", name="Delete…"))
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/clusters")
+    expect(page.get_by_text(f"{name} is being deleted.")).to_be_visible()
+
+
+def test_a_dialog_gives_the_focus_back(person: People, open_page: Open) -> None:
+    page = open_page(person(), "/account", by=Keys)
+    button = page.get_by_role("button", name="Make a token")
+    Keys(page).press(button)
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_the_palette_goes_anywhere(person: People, open_page: Open) -> None:
+    page = open_page(person())
+    page.keyboard.press("Control+k")
+    page.get_by_placeholder("Go to, or do…").wait_for()
+    page.keyboard.type("instances")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/instances")
+    expect(page.get_by_placeholder("Go to, or do…")).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def test_what_is_copied_is_there_also_over_plain_http(person: People, open_page: Open) -> None:
+    page = open_page(person(), "/clusters/new", by=Keys)
+    # As in a page that did not come over HTTPS: this one is from 127.0.0.1, which browsers trust.
+    page.evaluate("Object.defineProperty(window, 'isSecureContext', {value: false})")
+    hand = Keys(page)
+    hand.press(page.get_by_role("button", name="Copy the curl line"))
+    expect(page.get_by_role("button", name="Copied the curl line")).to_be_visible()
+    hand.reach(page.get_by_label("Name", exact=False).first, by="Shift+Tab")
+    page.keyboard.press("Control+v")
+    assert page.get_by_label("Name", exact=False).first.input_value().startswith("curl http://127.0.0.1")
