@@ -40,7 +40,7 @@ check: install ## lint, types, import contracts, generated files
 
 .PHONY: test
 test: check ## every test but those that need the Kubernetes binaries to be built first
-	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not kubernetes and not node and not kubevirt and not image and not stack" --durations 30 --durations-min 5
+	$(UV) run --no-sync pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not kubernetes and not node and not kubevirt and not stack and not image" --durations 30 --durations-min 5
 
 .PHONY: test-kubernetes
 test-kubernetes: install ## builds kube-apiserver, etcd, kwok … when missing, then the tests on them
@@ -57,15 +57,15 @@ test-kubevirt: install ## builds KubeVirt when missing, then the tests on it (ne
 	$(UV) run --no-sync python -m testbed build kubevirt
 	$(UV) run --no-sync pytest -m kubevirt
 
-.PHONY: test-image
-test-image: install ## the container image, built and run with Debian's buildah and a runc that is built here (needs root)
-	$(UV) run --no-sync python -m testbed build node
-	$(UV) run --no-sync pytest -m image
-
 .PHONY: test-stack
 test-stack: install ## builds a collector of traces when missing, then the tests on it and on a real Prometheus
 	$(UV) run --no-sync python -m testbed build collector
 	$(UV) run --no-sync pytest -m stack
+
+.PHONY: test-image
+test-image: install ## the container image, built and run with Debian's buildah and a runc that is built here (needs root)
+	$(UV) run --no-sync python -m testbed build node
+	$(UV) run --no-sync pytest -m image
 
 .PHONY: test-failed
 test-failed: install ## what failed last time, once more, one at a time
