@@ -32,7 +32,11 @@ class Terminal:
         given = [f"{name}={value}" for name, value in self._environment.items()]
         shell = ["env", *given, f"PS1={_PROMPT}", "bash", "--noprofile", "--norc"]
         self._run("new-session", "-d", *self._size, "-c", str(self._folder), shlex.join(shell))
-        self.done()
+        try:
+            self.done()
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,5 +1,6 @@
 """Who one is: login, logout, whoami, profiles, quota, password."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -54,6 +55,8 @@ def login(
     url = (url or session.url).rstrip("/")
     if not url.startswith(("http://", "https://")):
         url = f"https://{url}"
+    if url.startswith("http://") and not url.startswith(("http://127.", "http://localhost", "http://[::1]")):
+        session.say("This is http, not https: whoever is on the way can read your token.")
     if token_file is not None:
         token = token_file.read_text().strip()
     elif token == "-":  # noqa: S105
@@ -179,7 +182,7 @@ def _in_a_browser(
     form = {"client_id": "cmpctl"} | ({"scope": scope} if scope else {})
     began = client.send(Call("POST", "/oauth/device_authorization", form=form))
     click.echo(f"Open {began['verification_uri']} and enter {began['user_code']}", err=True)
-    if not no_browser:
+    if not no_browser and _has_windows():
         webbrowser.open(began["verification_uri_complete"])
     pause = began["interval"]
     deadline = time.monotonic() + began["expires_in"]
@@ -200,3 +203,8 @@ def _in_a_browser(
             "expires_at": ends,
         }
     raise click.ClickException("Nobody entered the code in time. Begin again: cmpctl login")
+
+
+def _has_windows() -> bool:
+    """Without, webbrowser would run a browser of text in this very terminal."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
