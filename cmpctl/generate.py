@@ -250,7 +250,7 @@ def reference() -> str:
     rows = [
         "# cmpctl",
         "",
-        "Generated from the commands by `make docs`. How to begin: [cmpctl/README.md](../cmpctl/README.md).",
+        "Generated from the commands by `make docs`. How to begin: `cmpctl/README.md`.",
         "",
         "## Exit codes",
         "",
