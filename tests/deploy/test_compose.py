@@ -41,7 +41,7 @@ def test_it_is_what_the_page_says(loader: Path, folder: Path) -> None:
         service = services[name]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         for setting in service["environment"]:
-            assert setting.removeprefix("CMP_").lower() in {*Settings.model_fields, "metrics_host", "metrics_port"}
+            assert setting.removeprefix("CMP_").lower() in Settings.model_fields
         Settings.model_validate(
             {setting.removeprefix("CMP_").lower(): value for setting, value in service["environment"].items()}
         )

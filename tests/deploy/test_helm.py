@@ -48,7 +48,7 @@ def test_it_is_linted_and_renders(helm: Path) -> None:
     for container in _containers(objects):
         for setting in container["env"]:
             name = setting["name"].removeprefix("CMP_").lower()
-            assert name in {*Settings.model_fields, "metrics_host", "metrics_port"}
+            assert name in Settings.model_fields
 
 
 def test_the_role_is_the_one_list_of_rights(helm: Path) -> None:
