@@ -37,7 +37,7 @@ function cmpctl(what: Wish): string {
   const options = [
     ["--type", what.instance_type],
     ["--count", what.instance_count],
-    ["--image", what.image],
+    ["--image", what.image || "IMAGE"],
     ["--flavour", what.flavour],
     ["--cpu", what.cpu_per_instance],
     ["--memory", what.memory_per_instance && `${what.memory_per_instance}Mi`],
