@@ -68,8 +68,9 @@ class Cmpctl:
         input: str = "",
         until: Callable[[Said], object] | None = None,
         typed: str | None = None,
+        ends: int = 130,
     ) -> Said:
-        """`until`: once that holds of what was said, `typed` is typed; without it, Ctrl-C."""
+        """`until`: once that holds of what was said, `typed` is typed; without it, Ctrl-C, which `ends` it so."""
         clients: list[Client] = []
 
         def noted(client: Client, *args: Any, **kwargs: Any) -> None:
@@ -88,7 +89,7 @@ class Cmpctl:
             for client in clients:
                 client.close()
             said = replace(terminal.said(), code=int(ended or 0))
-        wanted = 130 if until and typed is None else code
+        wanted = ends if until and typed is None else code
         assert said.code == wanted, f"cmpctl {' '.join(words)}: {said.code}\n{said.out}\n{said.err}"
         if said.code != 2:
             self.record.keep(done)

@@ -24,7 +24,7 @@ _ROOMY = {
 
 @pytest.fixture(scope="session")
 def kubernetes() -> Iterator[str]:
-    with simulator("--speed", "5") as url:
+    with simulator("--speed", "20") as url:
         yield url
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cmpctl.command import Cmpctl
-from tests.cmpctl.scenes import clusters
+from tests.cmpctl.scenes import clusters, people, platform, reaching
 
-SCENES = [*clusters.SCENES]
+SCENES = [*clusters.SCENES, *people.SCENES, *platform.SCENES, *reaching.SCENES]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
