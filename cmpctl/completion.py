@@ -47,7 +47,7 @@ def _remembered(session: Session, noun: str, field: str) -> list[str]:
 
     try:
         url = session.url
-    except click.UsageError:
+    except click.ClickException:
         return []
     key = hashlib.sha256(f"{url} {session.profile} {noun}".encode()).hexdigest()[:16]
     path = folder() / "names" / f"{key}.json"

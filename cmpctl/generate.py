@@ -3,6 +3,7 @@
 The calls of `Client` and of `AsyncClient` are printed from one template, so that they cannot differ.
 """
 
+import inspect
 import json
 import keyword
 import re
@@ -12,6 +13,8 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import click
 
 HERE = Path(__file__).parent
 _HEAD = '"""{what} Generated from docs/openapi.json by `make docs`."""\n\n'
@@ -236,7 +239,62 @@ def _formatted(text: str) -> str:
     return text
 
 
+def reference() -> str:
+    """docs/cli.md: every command with its options."""
+    from cmpctl import main
+
+    rows = [
+        "# cmpctl",
+        "",
+        "Generated from the commands by `make docs`. How to begin: [cmpctl/README.md](../cmpctl/README.md).",
+        "",
+        "## Exit codes",
+        "",
+        "| code | meaning |",
+        "|---|---|",
+        *[f"| {code} | {words} |" for code, words in main.EXIT_CODES.items()],
+        "",
+        "`cmpctl exec` and `cmpctl ssh` exit as the command does.",
+        "",
+        "## Environment",
+        "",
+        "| variable | meaning |",
+        "|---|---|",
+        *[f"| `{name}` | {words} |" for name, words in main.ENVIRONMENT.items()],
+    ]
+    rows += _command(main.root, click.Context(main.root, info_name="cmpctl"))
+    return "\n".join(rows) + "\n"
+
+
+def _command(command: click.Command, context: click.Context) -> list[str]:
+    usage = " ".join(command.collect_usage_pieces(context))
+    rows = ["", f"## {context.command_path}", "", "```", f"{context.command_path} {usage}", "```"]
+    words = textwrap.dedent(inspect.cleandoc(command.help or ""))
+    if words:
+        rows += ["", _prose(words)]
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    if options:
+        rows += ["", "| option | meaning |", "|---|---|"]
+        for option in options:
+            names, meaning = option.get_help_record(context) or ("", "")
+            rows.append(f"| `{names}` | {meaning} |".replace("|-", r"\|-").replace("|@", r"\|@"))
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            rows += _command(inner, click.Context(inner, info_name=name, parent=context))
+    return rows
+
+
+def _prose(words: str) -> str:
+    """Click's help as Markdown: what stands behind \\b is code."""
+    shown = []
+    for part in words.split("\n\n"):
+        code = part.startswith("\b\n")
+        shown.append(f"```sh\n{part[2:]}\n```" if code else " ".join(part.split()))
+    return "\n\n".join(shown)
+
+
 FILES = {
+    "docs/cli.md": reference,
     "cmpctl/client/models.py": models,
     "cmpctl/client/sync_calls.py": lambda: calls("Sync"),
     "cmpctl/client/async_calls.py": lambda: calls("Async"),

@@ -23,6 +23,14 @@ EXIT_CODES = {
     130: "Ctrl-C: detached; what was begun goes on",
 }
 
+ENVIRONMENT = {
+    "CMPCTL_URL": "where CMP is, instead of the profile's; with CMPCTL_TOKEN no profile is needed",
+    "CMPCTL_TOKEN": "the token, instead of the profile's",
+    "CMPCTL_PROFILE": "which profile, as `--profile`",
+    "CMPCTL_HOME": "the folder of profiles, instead of the system's place for settings",
+    "NO_COLOR": "no colours; there are none in pipes anyway",
+}
+
 
 class _Group(click.Group):
     """Commands in sections, in the order in which one meets them."""

@@ -74,6 +74,7 @@ def forward(client: "Client", instance: str, ports: Sequence[tuple[int, int]], s
         threading.Thread(target=_accept, args=(client, instance, port, listener, say), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
+    say("")
     for listener in listeners:
         listener.close()
 

@@ -1,5 +1,8 @@
 """What went wrong, in words: what happened, why, and what to type next."""
 
+import math
+import shutil
+import sys
 from typing import Any
 
 import click
@@ -28,7 +31,7 @@ _NEXT = {
     "stale": "look at it again, and do it once more",
     "no_such_path": "this CMP does not know that: it is older or newer than this cmpctl; see cmpctl version",
 }
-_WIDTH = 24
+_WIDTH = 16
 
 
 def told(error: Exception) -> int | None:
@@ -43,6 +46,8 @@ def told(error: Exception) -> int | None:
 
 def lines(error: Exception) -> list[str]:
     found = [click.style("Error: ", fg="red", bold=True) + str(error)]
+    if sys.stderr.isatty():
+        found = [click.wrap_text(found[0], shutil.get_terminal_size().columns - 1)]
     if isinstance(error, errors.QuotaExceeded):
         found += [bar(name, numbers) for name, numbers in error.shortfalls.items()]
     if isinstance(error, errors.Conflict) and error.problem.get("allowed_operations"):
@@ -60,10 +65,11 @@ def lines(error: Exception) -> list[str]:
 def bar(name: str, numbers: dict[str, Any]) -> str:
     """`numbers`: requested, used, limit, remaining."""
     limit = max(numbers["limit"], numbers["used"], 1e-9)
-    used = min(_WIDTH, round(_WIDTH * numbers["used"] / limit))
-    drawn = "█" * used + "░" * (_WIDTH - used)
-    said = f"{_amount(name, numbers['used'])} of {_amount(name, numbers['limit'])} used"
     asked = numbers.get("requested")
+    used = min(_WIDTH, math.ceil(_WIDTH * numbers["used"] / limit))
+    more = min(_WIDTH - used, math.ceil(_WIDTH * (asked or 0) / limit))
+    drawn = "█" * used + "▒" * more + "░" * (_WIDTH - used - more)
+    said = f"{_amount(name, numbers['used'])} of {_amount(name, numbers['limit'])} used"
     left = f", {_amount(name, numbers['remaining'])} left"
     return f"  {name:<10}{drawn}  {said}{left}" + (f", asked for {_amount(name, asked)}" if asked is not None else "")
 

@@ -62,7 +62,7 @@ def version(session: Session, as_json: bool) -> None:
     if session.profiles.get(session.profile) is not None or not as_json:
         try:
             found["server"] = session.client.platform.health()["version"]
-        except (CmpError, click.UsageError) as error:
+        except (CmpError, click.ClickException) as error:
             session.say(str(error))
     if as_json:
         click.echo(json.dumps(found))
