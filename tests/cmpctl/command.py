@@ -1,5 +1,6 @@
 """`cmpctl` run in this process as a shell would run it: its words, its input, what it said, how it ended."""
 
+import logging
 import os
 import signal
 import sys
@@ -81,6 +82,7 @@ class Cmpctl:
             for name, value in self._environment().items():
                 patch.setenv(name, value)
             patch.setattr(Client, "__init__", noted)
+            patch.setattr(logging.root, "handlers", [])  # pytest's own: --debug makes another
             try:
                 with terminal.watched(until, typed):
                     main(list(words))
@@ -88,6 +90,8 @@ class Cmpctl:
                 ended = end.code
             for client in clients:
                 client.close()
+            logging.root.setLevel(logging.WARNING)
+            sys.stdout.flush()
             said = replace(terminal.said(), code=int(ended or 0))
         wanted = ends if until and typed is None else code
         assert said.code == wanted, f"cmpctl {' '.join(words)}: {said.code}\n{said.out}\n{said.err}"
@@ -108,6 +112,7 @@ class _Terminal:
         self._keyboard = keyboard
 
     def said(self) -> Said:
+        """So far, as far as it was flushed."""
         return Said(0, *(path.read_text(errors="replace") for path in self.paths))
 
     @contextmanager

@@ -68,7 +68,7 @@ def looking(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     ada("instances", "list", "-w", "--filter", "cpu=0.1", until=lambda said: "shop-lab-instance-1" in said.out)
     one = json.loads(ada("instances", "show", "shop-instance-1", "-o", "json", "-c", "name").out)
     assert one == ada.get("/instances/shop-instance-1")
-    assert "metrics-server" in ada("instances", "usage", "shop-lab", "-o", "json", "-c", "cpu", code=1).err
+    assert "metrics-server" in ada("instances", "usage", "shop-lab", "-o", "json", "-c", "cpu", code=6).err
 
 
 _ROWS = ("-o", "csv", "--no-headers", "-c", "name,status")

@@ -1,4 +1,4 @@
-"""Into instances. The simulator's containers and guests have a few programs, a login prompt, HTTP on 80, an echo on 7."""
+"""Into instances: the simulator's have a few programs, a login prompt, HTTP on port 80 and an echo on port 7."""
 
 import re
 import socket
