@@ -1,6 +1,5 @@
 """Names for the shell to complete with, asked of CMP and remembered for a moment."""
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -43,6 +42,8 @@ target_names = _both
 
 def _remembered(session: Session, noun: str, field: str) -> list[str]:
     """A shell that completes shows no errors: where CMP does not answer there is nothing to choose from."""
+    import hashlib
+
     from cmpctl.client.errors import CmpError
 
     try:

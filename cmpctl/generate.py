@@ -98,9 +98,11 @@ def calls(face: str) -> str:
     """`face`: Sync or Async."""
     rows = [
         _HEAD.format(what=f"Every call of the API, for the {face.lower()} client."),
-        "from collections.abc import Sequence\nfrom typing import Any, Literal\n\nfrom cmpctl.client import models\n",
+        "from __future__ import annotations\n\nfrom collections.abc import Sequence\n",
+        "from typing import TYPE_CHECKING, Any, Literal\n\n",
         "from cmpctl.client.core import Call, at\n",
-        f"from cmpctl.client.faces import {face}Face, {face}Pages\n",
+        f"from cmpctl.client.faces import {face}Face, {face}Pages\n\n",
+        "if TYPE_CHECKING:\n    from cmpctl.client import models\n",
     ]
     nouns: dict[str, list[str]] = {}
     for method, path, operation in operations():

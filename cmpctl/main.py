@@ -1,6 +1,5 @@
 """`cmpctl`: the commands put together, and how every error is told."""
 
-import logging
 import sys
 
 import click
@@ -63,6 +62,8 @@ def root(context: click.Context, profile: str | None, quiet: bool, debug: bool) 
     Names, ids and unique beginnings of them are all taken. Data goes to stdout, everything else to stderr.
     """
     if debug:
+        import logging
+
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     context.obj = Session(profile, quiet, debug)
 

@@ -7,10 +7,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -21,8 +20,7 @@ _BUSY = ("pending", "provisioning", "starting", "stopping", "suspending", "delet
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """`value`: a field's name, or what makes the text of a row. `wide`: only in wide tables."""
 
     name: str
@@ -33,8 +31,7 @@ class Column:
         return row.get(self.value) if isinstance(self.value, str) else self.value(row)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """How one asked to see it."""
 
     format: str

@@ -3,11 +3,12 @@
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import click
 
 from cmpctl.client.credentials import Credentials
 
@@ -16,8 +17,6 @@ DEFAULT = "default"
 
 def folder() -> Path:
     """CMPCTL_HOME, or the place for settings that the system has."""
-    import click
-
     return Path(os.environ.get("CMPCTL_HOME") or click.get_app_dir("cmpctl"))
 
 
@@ -73,6 +72,8 @@ class Profiles:
         self._write(found)
 
     def _write(self, found: dict[str, Any]) -> None:
+        import tempfile
+
         descriptor, temporary = tempfile.mkstemp(dir=self._path.parent)
         with os.fdopen(descriptor, "w") as file:
             json.dump(found, file, indent=1)

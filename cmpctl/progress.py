@@ -3,6 +3,8 @@
 Ctrl-C ends the looking, never the work.
 """
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cmpctl.client.errors import NotFound, OperationFailed, StillRunning
-from cmpctl.client.models import InstanceRead, OperationRead
 from cmpctl.output import age
 
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from cmpctl.client.models import InstanceRead, OperationRead
     from cmpctl.session import Session
 
 DETACHED, FAILED, TIMED_OUT = 130, 9, 10
@@ -27,7 +29,7 @@ _SETTLED = ("running", "stopped", "suspended")
 
 
 def finish(
-    session: "Session", operations: Sequence[OperationRead], *, wait: bool, timeout: float | None, undo: str = ""
+    session: Session, operations: Sequence[OperationRead], *, wait: bool, timeout: float | None, undo: str = ""
 ) -> None:
     """Waits for all of them, if one is to. Ends the command where one failed, or the time is over."""
     if not wait:
@@ -61,7 +63,7 @@ def finish(
 
 
 class _View:
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._began = time.monotonic()
         self.operation: OperationRead | None = None
@@ -105,7 +107,7 @@ class _Live(_View):
     def draw(self) -> None:
         self._live.refresh()
 
-    def _drawn(self) -> "Group":
+    def _drawn(self) -> Group:
         from rich.console import Group
         from rich.text import Text
 
@@ -128,7 +130,7 @@ class _Live(_View):
 class _Plain(_View):
     """In a pipe or a log: a line for each change."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._said: dict[str, str] = {}
 
@@ -170,7 +172,7 @@ def _mark(operation: OperationRead) -> str:
     return {"succeeded": "✔", "failed": "✘", "cancelled": "✘"}.get(operation["status"], "…")
 
 
-def _say_how_to_go_on(session: "Session", words: str, operation: OperationRead | None, undo: str) -> None:
+def _say_how_to_go_on(session: Session, words: str, operation: OperationRead | None, undo: str) -> None:
     session.say(words)
     if operation is not None:
         session.say(f"Watch it again: cmpctl wait {operation['id']}")

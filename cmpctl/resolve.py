@@ -3,6 +3,8 @@
 What destroys takes no beginning of a name: `rm web` after web is gone must not find web2.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,17 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cmpctl.client.errors import Invalid, NotFound
-from cmpctl.client.models import ClusterRead, InstanceRead
 
 if TYPE_CHECKING:
     from cmpctl.client.client import Client
+    from cmpctl.client.models import ClusterRead, InstanceRead
 
 T = TypeVar("T", bound=Mapping[str, Any])
 _ID = re.compile(r"[0-9a-f]{4,8}(-[0-9a-f-]*)?")
 _SEARCHABLE = re.compile(r"[-._@A-Za-z0-9]{1,63}")
 
 
-def cluster(client: "Client", key: str, *, exact: bool = False) -> ClusterRead:
+def cluster(client: Client, key: str, *, exact: bool = False) -> ClusterRead:
     try:
         return client.clusters.get(key)
     except (NotFound, Invalid):
@@ -33,7 +35,7 @@ def cluster(client: "Client", key: str, *, exact: bool = False) -> ClusterRead:
     return client.clusters.get(found["id"])
 
 
-def instance(client: "Client", key: str, *, exact: bool = False) -> InstanceRead:
+def instance(client: Client, key: str, *, exact: bool = False) -> InstanceRead:
     try:
         return client.instances.get(key)
     except (NotFound, Invalid):
@@ -46,7 +48,7 @@ def instance(client: "Client", key: str, *, exact: bool = False) -> InstanceRead
         )
 
 
-def target(client: "Client", key: str, *, exact: bool = False) -> tuple[ClusterRead | None, InstanceRead | None]:
+def target(client: Client, key: str, *, exact: bool = False) -> tuple[ClusterRead | None, InstanceRead | None]:
     """A cluster or an instance, whichever is meant."""
     for whole in (True, exact):
         for find in (cluster, instance):
@@ -60,7 +62,7 @@ def target(client: "Client", key: str, *, exact: bool = False) -> tuple[ClusterR
     raise Missing("cluster or instance", key)
 
 
-def one_instance(client: "Client", key: str) -> InstanceRead:
+def one_instance(client: Client, key: str) -> InstanceRead:
     """An instance; or a cluster's only one."""
     found, single = target(client, key)
     if single is not None:

@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import re
-import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -67,6 +66,8 @@ class Session:
                 how["credentials"] = ProfileCredentials(self.profiles, self.profile)
         ca_file = how.pop("ca_file", None) or profile.get("ca_file")
         if ca_file:
+            import ssl
+
             how["verify"] = ssl.create_default_context(cafile=ca_file)
         return Client(url, **how)
 

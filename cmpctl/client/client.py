@@ -1,13 +1,14 @@
 """`Client` and `AsyncClient`: the same calls, one that blocks and one to await. Both run what core.py yields."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx2
-from httpx2.websockets import AsyncWebSocketSession, WebSocketSession, WebSocketUpgradeError
 
 from cmpctl.client import async_calls, sync_calls
 from cmpctl.client.core import (
@@ -24,7 +25,6 @@ from cmpctl.client.core import (
     waiting,
 )
 from cmpctl.client.credentials import Credentials
-from cmpctl.client.models import OperationRead
 from cmpctl.client.streams import (
     LARGEST_MESSAGE,
     AsyncAudit,
@@ -34,6 +34,11 @@ from cmpctl.client.streams import (
     Events,
     Instances,
 )
+
+if TYPE_CHECKING:
+    from httpx2.websockets import AsyncWebSocketSession, WebSocketSession
+
+    from cmpctl.client.models import OperationRead
 
 T = TypeVar("T")
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
@@ -55,7 +60,8 @@ class _Base:
         self.url = url.rstrip("/")
         self.credentials = credentials or (Credentials(token) if token else None)
         self.patience = patience
-        self._verify = verify
+        # What loads authorities takes longer than everything else a short command does.
+        self._verify = verify if self.url.startswith("https:") else False
 
     def _exchange(self, call: Call) -> Steps[Answer]:
         return exchange(call, self.credentials, self.patience)
@@ -145,6 +151,8 @@ class Client(_Base):
         self, path: str, query: Sequence[tuple[str, str]] = (), protocol: str | None = None
     ) -> Iterator[WebSocketSession]:
         """A WebSocket to an instance: exec, port-forward, console, vnc."""
+        from httpx2.websockets import WebSocketUpgradeError
+
         try:
             with self._http.websocket(
                 path,
@@ -246,6 +254,8 @@ class AsyncClient(_Base):
         self, path: str, query: Sequence[tuple[str, str]] = (), protocol: str | None = None
     ) -> AsyncIterator[AsyncWebSocketSession]:
         """A WebSocket to an instance: exec, port-forward, console, vnc."""
+        from httpx2.websockets import WebSocketUpgradeError
+
         try:
             async with self._http.websocket(
                 path,

@@ -3,12 +3,14 @@
 Both clients run these generators: they do what is yielded (`Send`, `Sleep`) and give back what came of it.
 """
 
+from __future__ import annotations
+
 import json
 import random
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -25,7 +27,9 @@ from cmpctl.client.errors import (
     Unreachable,
     refusal,
 )
-from cmpctl.client.models import OperationRead
+
+if TYPE_CHECKING:
+    from cmpctl.client.models import OperationRead
 
 FINISHED = ("succeeded", "failed", "cancelled")
 _SAFE_AGAIN = ("GET", "HEAD", "PUT", "DELETE")
@@ -99,7 +103,7 @@ class Answer:
 
 T = TypeVar("T")
 Steps = Generator[Send | Sleep, Any, T]
-Progress = Callable[[OperationRead], None]
+Progress = Callable[["OperationRead"], None]
 
 
 def exchange(call: Call, credentials: Credentials | None, patience: float) -> Steps[Answer]:

@@ -15,9 +15,10 @@ CmpError
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cmpctl.client.models import OperationRead
+if TYPE_CHECKING:
+    from cmpctl.client.models import OperationRead
 
 
 class CmpError(Exception):
@@ -79,14 +80,14 @@ class Unavailable(Refused):
 
 
 class OperationFailed(CmpError):
-    def __init__(self, operation: OperationRead) -> None:
+    def __init__(self, operation: "OperationRead") -> None:
         why = operation["message"] or operation["reason"] or operation["status"]
         super().__init__(f"{operation['kind']} of {operation['cluster_name']} {operation['status']}: {why}")
         self.operation = operation
 
 
 class StillRunning(CmpError):
-    def __init__(self, operation: OperationRead, seconds: float) -> None:
+    def __init__(self, operation: "OperationRead", seconds: float) -> None:
         super().__init__(f"{operation['kind']} of {operation['cluster_name']} is not done after {seconds:.0f} s.")
         self.operation = operation
 

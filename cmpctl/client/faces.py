@@ -1,11 +1,15 @@
 """What the generated calls stand on: sending one call, and going through a list page by page."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from cmpctl.client.core import Call
-from cmpctl.client.models import Listing
+
+if TYPE_CHECKING:
+    from cmpctl.client.models import Listing
 
 T = TypeVar("T")
 

@@ -3,6 +3,8 @@
 The two clients' classes differ in `await` only.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
@@ -11,16 +13,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
-from httpx2.websockets import AsyncWebSocketSession, WebSocketDisconnect, WebSocketSession
 
 from cmpctl.client import async_calls, sync_calls
 from cmpctl.client.core import Call, at
 from cmpctl.client.errors import CmpError, Unavailable
 from cmpctl.client.faces import AsyncSender, SyncSender
-from cmpctl.client.models import AuditRead, EventRead
+
+if TYPE_CHECKING:
+    from httpx2.websockets import AsyncWebSocketSession, WebSocketSession
+
+    from cmpctl.client.models import AuditRead, EventRead
 
 log = logging.getLogger("cmpctl")
 
@@ -121,8 +126,10 @@ class Instances(sync_calls.Instances):
         with self._client.opened(_logs(instance, options)) as response:
             yield from response.iter_bytes()
 
-    def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> "Said":
+    def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> Said:
         """Runs a command in a container, to its end."""
+        from httpx2.websockets import WebSocketDisconnect
+
         said, query = Said(), exec_query(command, tty=False, stdin=stdin is not None)
         with self._client.connected(exec_path(instance), query, CHANNELS) as session:
             for message in _given(stdin):
@@ -144,8 +151,10 @@ class AsyncInstances(async_calls.Instances):
             async for chunk in response.aiter_bytes():
                 yield chunk
 
-    async def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> "Said":
+    async def exec(self, instance: str, command: Sequence[str], stdin: bytes | None = None) -> Said:
         """Runs a command in a container, to its end."""
+        from httpx2.websockets import WebSocketDisconnect
+
         said, query = Said(), exec_query(command, tty=False, stdin=stdin is not None)
         async with self._client.connected(exec_path(instance), query, CHANNELS) as session:
             for message in _given(stdin):

@@ -1,11 +1,15 @@
 """Every call of the API, for the sync client. Generated from docs/openapi.json by `make docs`."""
 
-from collections.abc import Sequence
-from typing import Literal
+from __future__ import annotations
 
-from cmpctl.client import models
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
 from cmpctl.client.core import Call, at
 from cmpctl.client.faces import SyncFace, SyncPages
+
+if TYPE_CHECKING:
+    from cmpctl.client import models
 
 
 class Audit(SyncFace):

@@ -2,7 +2,6 @@
 
 import sys
 import time
-import webbrowser
 from pathlib import Path
 from typing import Any, cast
 
@@ -171,6 +170,8 @@ def _in_a_browser(
     session: Session, url: str, ca_file: str | None, no_browser: bool, scope: str | None
 ) -> dict[str, Any]:
     """OAuth's device flow (RFC 8628): the browser may be on another machine."""
+    import webbrowser
+
     from cmpctl.client.core import Call
     from cmpctl.client.errors import Refused
 

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from cmpctl import resolve
-from cmpctl.client.models import InstanceRead
 from cmpctl.commands.instances import instances
 from cmpctl.completion import instance_names, target_names
 from cmpctl.session import Session, pass_session
@@ -152,7 +151,7 @@ for _command in (logs, execute, console, port_forward, ssh):
     instances.add_command(_command)
 
 
-def _open(found: InstanceRead, capability: str, words: str) -> None:
+def _open(found: Any, capability: str, words: str) -> None:
     if not found["capabilities"].get(capability):
         raise click.ClickException(f"{found['instance_name']} is {found['status']}. {words}")
 

@@ -59,7 +59,8 @@ def test_files_stay_short() -> None:
         name: lines
         for name in listed.stdout.split()
         if (ROOT / name).exists()
-        and (lines := len((ROOT / name).read_text().splitlines())) > LONGEST
+        and "Generated from" not in (text := (ROOT / name).read_text())[:120]
+        and (lines := len(text.splitlines())) > LONGEST
         and "migrations/versions" not in name
     }
     assert long == {}, "a file that grows past this becomes a folder of the same name"
