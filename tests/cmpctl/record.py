@@ -84,10 +84,14 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile("[^/]+".join(re.escape(part) for part in re.split(r"{\w+}", name)))
 
 
-def _tree(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+def _tree(command: click.Command, path: str, known: set[int] | None = None) -> Iterator[tuple[str, click.Command]]:
+    """A group that is in two places is gone into once."""
+    known = set() if known is None else known
     yield path, command
-    for name, member in getattr(command, "commands", {}).items():
-        yield from _tree(member, f"{path} {name}")
+    if id(command) not in known:
+        known.add(id(command))
+        for name, member in getattr(command, "commands", {}).items():
+            yield from _tree(member, f"{path} {name}", known)
 
 
 def _words(parameter: click.Parameter) -> list[str]:

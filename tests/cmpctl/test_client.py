@@ -153,7 +153,7 @@ def test_an_answer_is_lost_and_there_is_one_cluster(face: Face, ada: Cmpctl, pro
 
 def test_a_change_with_if_match_is_not_repeated(face: Face, ada: Cmpctl, proxy: Proxy) -> None:
     client = face.client(proxy.url, ada.token)
-    made = face(client.clusters.create(wish()))
+    made = face(client.clusters.create(wish(), wait=30))
     path = f"/clusters/{made['id']}"
     tag = ada.request("GET", path).headers["etag"]
     proxy.method, proxy.faults = "PATCH", [LOSE]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import time
 import webbrowser
 from dataclasses import replace
@@ -12,6 +13,8 @@ import httpx
 import pytest
 
 from tests.cmpctl.command import Cmpctl
+from tests.cmpctl.proxy import between
+from tests.kube.tls import Authority
 
 _SMALL = ("--cpu", "0.1", "--memory", "64Mi")
 _PASSWORD = "a long enough password"
@@ -39,6 +42,20 @@ def signing_in_with_a_token(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     assert ada.get("/users/me")["username"] == ada.name
     assert alone("login", ada.url, "--token", "cmp_pat_" + "x" * 43, code=3).err.startswith("Error: ")
     assert alone("profiles", "-o", "name").out == ""
+
+
+def trusting_an_authority(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
+    authority = Authority()
+    (place / "authority.pem").write_bytes(authority.certificate)
+    context = authority.server_context(place)
+    context.verify_mode = ssl.CERT_NONE  # it need not know who comes
+    with between(ada.url, context) as proxy:
+        alone, words = replace(ada, token=None), ("login", proxy.url, "--token", "-")
+        assert "CMP does not answer" in alone(*words, input=f"{ada.token}\n", code=8).err
+        alone(*words, "--ca-file", str(place / "authority.pem"), input=f"{ada.token}\n")
+        proxy.seen.clear()
+        assert alone("whoami", "-o", "name").out == f"{ada.name}\n"
+        assert "GET /api/v1/users/me" in proxy.seen
 
 
 def signing_in_with_a_browser(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
@@ -190,4 +207,11 @@ def sharing(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     assert ada.get("/clusters/team")["owner"] == ada.name
 
 
-SCENES = [signing_in_with_a_token, signing_in_with_a_browser, minding_oneself, minding_others, sharing]
+SCENES = [
+    signing_in_with_a_token,
+    trusting_an_authority,
+    signing_in_with_a_browser,
+    minding_oneself,
+    minding_others,
+    sharing,
+]
