@@ -122,7 +122,7 @@ def operating(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     ):
         ada(*verb, target)
         assert status(target if "-instance" in target else f"{target}-instance-1") == after, verb
-    for verb, target in (
+    for one, target in (
         ("stop", "app"),
         ("start", "app"),
         ("suspend", "app"),
@@ -132,12 +132,12 @@ def operating(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
         ("reboot", "guest"),
         ("migrate", "guest"),
     ):
-        words = ["instances"] if verb not in ("suspend", "resume") else []
-        begun = ada(*words, verb, target, "--async").err
+        words = ["instances"] if one not in ("suspend", "resume") else []
+        begun = ada(*words, one, target, "--async").err
         id = begun.split("cmpctl wait ")[1].split()[0]
         ada("wait", id)
-        kinds = [one["kind"] for one in ada.get("/operations/", limit=2)["items"]]
-        assert kinds[0] == f"instance.{verb}"
+        kinds = [entry["kind"] for entry in ada.get("/operations/", limit=2)["items"]]
+        assert kinds[0] == f"instance.{one}"
         for line in begun.splitlines()[1:]:
             ada("wait", line.split("cmpctl wait ")[1])
     kept = [(ada.get(f"/instances/{name}")["status"]) for name in ("app-instance-1", "app-instance-2")]
