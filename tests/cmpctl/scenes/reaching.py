@@ -49,6 +49,7 @@ def talking(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     prompted = ada("console", "guest", input="\r", until=lambda said: "login: " in said.out, typed="\x1d")
     assert "guest-instance-1 login: " in prompted.out
     assert "Ctrl-] leaves" in prompted.err
+    ada("instances", "console", "guest", input="\r", until=lambda said: "login: " in said.out, typed="\x1d")
     ada("instances", "screenshot", "guest", str(place / "screen.png"))
     assert (place / "screen.png").read_bytes().startswith(b"\x89PNG")
     asked = "GET / HTTP/1.1\r\nHost: guest\r\nConnection: close\r\n\r\n"
