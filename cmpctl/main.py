@@ -1,5 +1,6 @@
 """`cmpctl`: the commands put together, and how every error is told."""
 
+import os
 import sys
 
 import click
@@ -65,6 +66,7 @@ def root(context: click.Context, profile: str | None, quiet: bool, debug: bool) 
         import logging
 
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    context.color = False if os.environ.get("NO_COLOR") else None
     context.obj = Session(profile, quiet, debug)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 from httpx2.websockets import HTTPXWSException, WebSocketDisconnect, WebSocketSession
+from wsproto.events import CloseConnection
 
 from cmpctl.client.core import at
 from cmpctl.client.errors import CmpError
@@ -100,10 +101,11 @@ def _joined(client: "Client", instance: str, port: int, connection: socket.socke
 def _received(connection: socket.socket, session: WebSocketSession) -> None:
     while data := connection.recv(_PIECE):
         session.send_bytes(data)
-    session.close()
+    session.send(CloseConnection(1000))
 
 
 def _messages(session: WebSocketSession) -> Iterator[bytes]:
+    """Until the other end closes, also in answer to a CloseConnection of ours: `close` would leave this waiting."""
     while True:
         try:
             yield session.receive_bytes()
@@ -125,7 +127,7 @@ def _typed_plain(session: WebSocketSession, leave: bool = True) -> None:
             break
         session.send_bytes(data)
     if leave:
-        session.close()
+        session.send(CloseConnection(1000))
 
 
 def _carry(work: Callable[[], None]) -> None:

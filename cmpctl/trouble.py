@@ -1,6 +1,7 @@
 """What went wrong, in words: what happened, why, and what to type next."""
 
 import math
+import os
 import shutil
 import sys
 from typing import Any
@@ -40,7 +41,7 @@ def told(error: Exception) -> int | None:
     if code is None:
         return None
     for line in lines(error):
-        click.echo(line, err=True)
+        click.echo(line, err=True, color=False if os.environ.get("NO_COLOR") else None)
     return code
 
 

@@ -11,7 +11,8 @@ from typing import Self
 import yaml
 
 from app.rules.sealing import new_key
-from stack.front import front
+from stack.front import site
+from testbed import proxies
 from testbed.databases import PostgreSQL
 from testbed.kubernetes.certificates import Authority
 from testbed.processes import Process, Scratch, free_port, spawn
@@ -105,7 +106,7 @@ class Stack:
                 trusting = ssl.create_default_context(cafile=str(authority.certificate))
                 process.wait_until(lambda at=port, by=trusting: _answers(f"https://127.0.0.1:{at}/readyz", by), 90)  # type: ignore[misc]
         upstreams = [port for name, (port, _) in ports.items() if name.startswith("api")]
-        self._stack.enter_context(front(self._port, upstreams, authority.certificate))
+        self._stack.enter_context(proxies.nginx(site(self._port, upstreams, authority.certificate), self._port))
         self.prometheus = self._stack.enter_context(Prometheus(self._configuration(ports)))
 
     @property

@@ -98,7 +98,12 @@ class Answer:
         if not self.body:
             return None
         kind = self.headers.get("content-type", "").partition(";")[0]
-        return json.loads(self.body) if kind.endswith("json") else self.body
+        if not kind.endswith("json"):
+            return self.body
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise Unreachable(f"This is no answer of CMP's (HTTP {self.status}). Is the address right?") from error
 
 
 T = TypeVar("T")

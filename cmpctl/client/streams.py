@@ -61,7 +61,10 @@ class Events(sync_calls.Events):
     def follow(
         self, *, cluster_id: str | None = None, everyones: bool | None = None, after: int | None = None
     ) -> Iterator[EventRead]:
-        """Events as they happen, those after the id `after` first. Goes on by itself after a break, without end."""
+        """Events as they happen, those after the id `after` first. Goes on by itself after a break, without end.
+
+        Before them may come what happened in the minute before `after`: some of it may have been committed later.
+        """
         resume = _Resume({"cluster_id": cluster_id, "everyones": everyones}, after)
         while True:
             try:
@@ -79,7 +82,10 @@ class AsyncEvents(async_calls.Events):
     async def follow(
         self, *, cluster_id: str | None = None, everyones: bool | None = None, after: int | None = None
     ) -> AsyncIterator[EventRead]:
-        """Events as they happen, those after the id `after` first. Goes on by itself after a break, without end."""
+        """Events as they happen, those after the id `after` first. Goes on by itself after a break, without end.
+
+        Before them may come what happened in the minute before `after`: some of it may have been committed later.
+        """
         resume = _Resume({"cluster_id": cluster_id, "everyones": everyones}, after)
         while True:
             try:
@@ -197,7 +203,7 @@ class _Resume:
     def __init__(self, query: dict[str, Any], after: int | None) -> None:
         self._query = query
         self._last = after
-        self._seen: deque[int] = deque(maxlen=_REMEMBERED)
+        self._seen: deque[int] = deque([] if after is None else [after], maxlen=_REMEMBERED)
         self._breaks = 0
 
     def call(self) -> Call:

@@ -1,4 +1,5 @@
 /** Addresses and their pages. What a page shows stands in its address, so that it can be sent on and reloaded. */
+import { Text } from "@mantine/core";
 import type { QueryClient } from "@tanstack/react-query";
 import {
   createRootRouteWithContext,
@@ -7,7 +8,7 @@ import {
   Link,
   lazyRouteComponent,
 } from "@tanstack/react-router";
-import { Empty, Trouble, Waiting } from "./parts/parts";
+import { Heading, Trouble, Waiting } from "./parts/parts";
 import { Shell } from "./shell";
 
 const root = createRootRouteWithContext<{ client: QueryClient }>()({ component: Shell });
@@ -101,9 +102,12 @@ export function routerWith(client: QueryClient) {
     defaultPendingComponent: Waiting,
     defaultErrorComponent: ({ error, reset }) => <Trouble error={error} again={reset} />,
     defaultNotFoundComponent: () => (
-      <Empty title="There is no such page" action={<Link to="/">To the overview</Link>}>
-        Its address may be mistyped, or what it was about is gone.
-      </Empty>
+      <>
+        <Heading title="There is no such page" />
+        <Text size="sm">
+          Its address may be mistyped, or what it was about is gone. <Link to="/">To the overview</Link>
+        </Text>
+      </>
     ),
     scrollRestoration: true,
     // Words stay words: ?name=007 is no number.

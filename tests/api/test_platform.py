@@ -77,7 +77,8 @@ async def test_near_a_limit_is_asked_of_everybody(api: Api) -> None:
     for number in range(4):
         await near.cluster(f"near-{number}")
     far = await api.user(quota_instances=6)
-    await far.cluster("far")
+    for number in range(4):
+        await far.cluster(f"far-{number}")
     nothing = await api.user(quota_cpu=0)
     listed = {one["username"] for one in (await api.admin.get("/users/?near_limit=true&limit=500")).json()["items"]}
     assert near.name in listed

@@ -140,7 +140,7 @@ class Camera:
 
 
 def shot(page: Page, name: str, full: bool = True) -> None:
-    page.wait_for_timeout(600)
+    page.wait_for_timeout(400)
     page.screenshot(path=PICTURES / f"{name}.png", full_page=full)
 
 
@@ -160,9 +160,8 @@ def seeded(platform: Platform) -> Seen:
             made = done(admin.post("/users/", json={"username": name} | limits | more)).json()
             done(admin.put(f"/users/{name}/password", json={"password": PASSWORD}))
         tight = {"name": "full", "instance_type": "container", "image": "nginx:1.29", "instance_count": 1}
-        hers = {"Authorization": f"Bearer {made['token']}"}
-        with httpx.Client(base_url=str(admin.base_url), headers=hers) as crowded:
-            done(crowded.post("/clusters/", json=tight | {"cpu_per_instance": 1, "memory_per_instance": 512}))
+        with httpx.Client(base_url=str(admin.base_url), headers={"Authorization": f"Bearer {made['token']}"}) as theirs:
+            done(theirs.post("/clusters/", json=tight | {"cpu_per_instance": 1, "memory_per_instance": 512}))
         token = done(admin.post("/users/grace/tokens/", json={"name": "pictures"})).json()["token"]
     with httpx.Client(base_url=str(admin.base_url), headers={"Authorization": f"Bearer {token}"}, timeout=90) as grace:
         for name, kind, count, image in CLUSTERS:

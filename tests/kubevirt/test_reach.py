@@ -57,6 +57,25 @@ async def test_who_opens_a_console_takes_it_over(streams: Streams) -> None:
         await _answers(second, b"echo $((6 * 7))-again\n", b"42-again")
 
 
+async def test_cmpctl_at_its_console_and_its_port(ada: httpx.AsyncClient, platform: Platform, tmp_path: Path) -> None:
+    token = ada.headers["Authorization"].removeprefix("Bearer ")
+    with with_cmpctl(tmp_path, CMPCTL_URL=platform.url, CMPCTL_TOKEN=token) as terminal:
+        terminal.type("clear; cmpctl console reached")
+        terminal.seen("Ctrl-] leaves.")
+        terminal.press("Enter")
+        terminal.type("echo $((6 * 7))-from-a-terminal")
+        terminal.seen("42-from-a-terminal")
+        terminal.press("C-]")
+        terminal.done()
+        asked = r"printf 'GET /counter HTTP/1.0\r\n\r\n'"
+        # ssh's ProxyCommand is this: a port on stdin and stdout.
+        said = terminal.run(f"({asked}; sleep 3) | cmpctl -q port-forward --stdio reached 80")
+        assert "HTTP/1" in said
+        assert "-m cmpctl.main -q port-forward --stdio" in " ".join(
+            terminal.run("cmpctl ssh --print root@reached").split()
+        )
+
+
 async def test_its_screen(streams: Streams, ada: httpx.AsyncClient) -> None:
     async with streams.open(f"{VM}/vnc") as connection:
         assert (await until(connection, b"RFB 003.008\n")).startswith(b"RFB 003.008\n")
@@ -134,22 +153,3 @@ async def _counter(streams: Streams) -> int:
 async def _operate(client: httpx.AsyncClient, operation: str) -> None:
     answer = await client.post(f"/instances/{VM}/operate", params={"wait": 150}, json={"operation": operation})
     assert answer.json()["operation"]["status"] == "succeeded", answer.text
-
-
-async def test_cmpctl_at_its_console_and_its_port(ada: httpx.AsyncClient, platform: Platform, tmp_path: Path) -> None:
-    token = ada.headers["Authorization"].removeprefix("Bearer ")
-    with with_cmpctl(tmp_path, CMPCTL_URL=platform.url, CMPCTL_TOKEN=token) as terminal:
-        terminal.type("clear; cmpctl console reached")
-        terminal.seen("Ctrl-] leaves.")
-        terminal.press("Enter")
-        terminal.type("echo $((6 * 7))-from-a-terminal")
-        terminal.seen("42-from-a-terminal")
-        terminal.press("C-]")
-        terminal.done()
-        asked = r"printf 'GET /counter HTTP/1.0\r\n\r\n'"
-        # ssh's ProxyCommand is this: a port on stdin and stdout.
-        said = terminal.run(f"({asked}; sleep 3) | cmpctl -q port-forward --stdio reached 80")
-        assert "HTTP/1" in said
-        assert "-m cmpctl.main -q port-forward --stdio" in " ".join(
-            terminal.run("cmpctl ssh --print root@reached").split()
-        )

@@ -1,5 +1,5 @@
 /** Help of this very version: what things are, keys, and the pages that the repository has for those who use CMP. */
-import { Anchor, Code, List, SimpleGrid, Stack, Text, Title, Typography } from "@mantine/core";
+import { Code, List, SimpleGrid, Stack, Text, Title, Typography } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import Markdown from "markdown-to-jsx/react";
@@ -62,10 +62,10 @@ function Contents() {
           </Title>
           <List spacing="xs">
             <List.Item>
-              <Anchor href="/docs">The API, to read and to try</Anchor>
+              <a href="/docs">The API, to read and to try</a>
             </List.Item>
             <List.Item>
-              <Anchor href="/openapi.json">Its description, as data</Anchor>
+              <a href="/openapi.json">Its description, as data</a>
             </List.Item>
           </List>
         </Section>
@@ -131,7 +131,7 @@ function Elsewhere({ href = "", children }: ComponentProps<"a">) {
 /** Can be scrolled by keys. */
 function Lines({ children }: ComponentProps<"pre">) {
   return (
-    <Code block tabIndex={0} component="pre" mb="md">
+    <Code block tabIndex={0} component="pre" mb="md" style={{ whiteSpace: "pre-wrap" }}>
       {children}
     </Code>
   );

@@ -60,24 +60,26 @@ export function Entries<T extends Entry>(given: Given<T>) {
       <Loaded query={query}>
         {({ items, next_cursor }) => (
           <>
-            <Rows columns={["Name", "For", ...columns, "What it is", ...(mayWrite ? [ACTIONS] : [])]} minWidth={720}>
-              {items.map((entry) => (
-                <Table.Tr key={entry.name} data-entry={entry.name}>
-                  <Named entry={entry} />
-                  {cells(entry)}
-                  <Described entry={entry}>{more?.(entry)}</Described>
-                  {mayWrite && (
-                    <Table.Td>
-                      <Actions
-                        name={entry.name}
-                        change={() => changing.ask(entry)}
-                        remove={() => removing.ask(entry)}
-                      />
-                    </Table.Td>
-                  )}
-                </Table.Tr>
-              ))}
-            </Rows>
+            {items.length > 0 && (
+              <Rows columns={["Name", "For", ...columns, "What it is", ...(mayWrite ? [ACTIONS] : [])]} minWidth={720}>
+                {items.map((entry) => (
+                  <Table.Tr key={entry.name} data-entry={entry.name}>
+                    <Named entry={entry} />
+                    {cells(entry)}
+                    <Described entry={entry}>{more?.(entry)}</Described>
+                    {mayWrite && (
+                      <Table.Td>
+                        <Actions
+                          name={entry.name}
+                          change={() => changing.ask(entry)}
+                          remove={() => removing.ask(entry)}
+                        />
+                      </Table.Td>
+                    )}
+                  </Table.Tr>
+                ))}
+              </Rows>
+            )}
             {items.length === 0 && <Text size="sm">{none}</Text>}
             {next_cursor && <Text size="sm">These are the first 500; the API lists the others.</Text>}
           </>
