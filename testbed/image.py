@@ -58,7 +58,9 @@ def built() -> Iterator[Image]:
             buildah.shell(f'cp --archive "$("$@" mount {container})" {root}')
             yield Image(config, root)
         finally:
+            shutil.rmtree(root, ignore_errors=True)
             buildah("rm", container)
+            buildah("rmi", "--prune")  # what had this name before
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidState
 from app.routers.deps import State
 
 _FIRST_WORDS = 1.0  # seconds in which who has just connected says what they want
+_LAST_WORDS = 0.3  # in which streams say why they end
 
 
 class Server(uvicorn.Server):
@@ -64,6 +65,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_FIRST_WORDS)
         self._state.broadcaster.end()
         self._state.streams.end()
+        await asyncio.sleep(_LAST_WORDS)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
