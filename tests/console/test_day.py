@@ -71,3 +71,17 @@ def test_what_others_do_is_seen_without_reloading(person: People, open_page: Ope
     expect(page.locator(f"[data-cluster='{name}']").get_by_text("Running")).to_be_visible(timeout=60 * SECONDS)
     assert ada.api.delete(f"/clusters/{name}").status_code == 202
     expect(page.get_by_role("heading", name="No clusters yet")).to_be_visible(timeout=60 * SECONDS)
+
+
+def test_administrators_find_who_is_near_a_limit(person: People, open_page: Open, admin: httpx.Client) -> None:
+    boss, near, far = person(), person(quota_clusters=1), person()
+    assert admin.patch(f"/users/{boss.name}", json={"role": "admin"}).status_code == 200
+    wish = {"name": "last", "instance_type": "container", "image": "nginx:1.29", "cpu_per_instance": 0.5}
+    assert near.api.post("/clusters/", json=wish | {"memory_per_instance": 256}).status_code == 201
+    page = open_page(boss, "/users")
+    rows = page.locator("[data-user]")
+    expect(rows.get_by_role("link", name=far.name)).to_be_visible()
+    page.get_by_role("switch", name="Near a limit").click()
+    expect(rows.get_by_role("link", name=far.name)).to_be_hidden()
+    expect(rows.get_by_role("link", name=near.name)).to_be_visible()
+    assert near.api.delete("/clusters/last").status_code == 202

@@ -43,11 +43,15 @@ def test_one_cluster_is_deleted_from_its_menu(person: People, open_page: Open) -
     expect(page.get_by_text(f"{name} is being deleted.")).to_be_visible()
 
 
-def test_a_dialog_gives_the_focus_back(person: People, open_page: Open) -> None:
+def test_a_dialog_keeps_the_focus_and_gives_it_back(person: People, open_page: Open) -> None:
     page = open_page(person(), "/account", by=Keys)
     button = page.get_by_role("button", name="Make a token")
     Keys(page).press(button)
-    page.get_by_role("dialog").wait_for()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Name")).to_be_focused()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(button).to_be_focused()
