@@ -28,7 +28,7 @@ export function failed(error: unknown): void {
     color: "red",
     autoClose: false,
     withCloseButton: true,
-    title: problem?.title ?? "Something went wrong",
+    title: problem ? "That did not work" : "Something went wrong",
     message: `${problem?.detail ?? error}${problem?.request_id ? ` (request ${problem.request_id})` : ""}`,
   });
 }

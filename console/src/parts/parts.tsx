@@ -66,7 +66,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
       role="alert"
       color="red"
       icon={<IconAlertTriangle aria-hidden />}
-      title={problem?.title ?? "Something went wrong"}
+      title={problem ? "That did not work" : "Something went wrong"}
       variant="light"
     >
       <Text size="sm" style={{ overflowWrap: "anywhere", whiteSpace: "pre-line" }}>

@@ -49,7 +49,7 @@ function Shown({ cluster }: { cluster: ClusterRead }) {
       )}
       <Text mb="md" size="sm">
         {cluster.ready_instances} of{" "}
-        {count(cluster.instance_count, cluster.instance_type === "vm" ? "virtual machine" : "container")} ready ·{" "}
+        {count(cluster.instance_count, cluster.instance_type === "vm" ? "virtual machine" : "container")} as wished ·{" "}
         {cluster.flavour ?? `${cores(cluster.cpu_per_instance)}, ${memory(cluster.memory_per_instance)} each`} ·{" "}
         {cluster.image_name ?? cluster.image} · {cluster.access === "owner" ? "yours" : `of ${cluster.owner}`} · created{" "}
         <Ago when={cluster.created_at} />
