@@ -22,6 +22,7 @@ const PERMISSIONS: Record<Schemas["Permission"], string> = {
   everyones: "What you may with your own, with everybody's too",
   "users:read": "See users and their quotas",
   "users:write": "Make, change and delete users, and how they come in",
+  "metrics:read": "Read the metrics of every process",
   "audit:verify": "Check that the audit trail is whole",
   "platform:write": "Replace signing keys, seal secrets anew",
 };
