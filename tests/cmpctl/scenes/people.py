@@ -71,6 +71,7 @@ def signing_in_with_a_browser(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
 
     patient = SimpleNamespace(sleep=lambda _: time.sleep(0.2), time=time.time, monotonic=time.monotonic)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BROWSER", "one")
         patch.setattr(webbrowser, "open", let_in)
         # CMP minds only being asked twice within its five seconds.
         patch.setattr("cmpctl.commands.account.time", patient)

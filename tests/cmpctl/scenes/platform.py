@@ -162,6 +162,11 @@ def the_platform(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     parts = admin("admin", "health", "--no-headers", "-c", "state", "--filter", "part=database").lines
     assert parts == ["ok"]
     admin("admin", "health", "-w", "-o", "name", until=lambda said: "database" in said.out)
+    report = json.loads(admin("admin", "report", "-o", "json").out)
+    assert all(one["holds"] for one in report["invariants"])
+    assert len(report["workers"]) == 1
+    assert admin("admin", "report", "-c", "at clusters").out.startswith("AT CLUSTERS")
+    ada("admin", "report", code=4)
 
     def keys() -> list[str]:
         return [key["kid"] for key in httpx.get(f"{admin.url}/oauth/jwks.json").json()["keys"]]
