@@ -24,6 +24,7 @@ def test_scene(
 
 # Nobody's command needs them: what they are for is another program, or a screen.
 NO_COMMAND = {
+    "GET /metrics": "for Prometheus",
     "GET /oauth/jwks.json": "programs that verify access tokens ask for it",
     "GET /.well-known/oauth-authorization-server": "OAuth's libraries ask for it",
     "GET /livez": "supervisors ask for it",
