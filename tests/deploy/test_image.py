@@ -51,6 +51,8 @@ def test_it_holds_what_runs_and_nothing_else(built: image.Image) -> None:
         *(".venv", "__pycache__", "app", "console", "main.py", "pyproject.toml", "simulator", "uv.lock")
     ]
     assert (folder / "console/dist/index.html").is_file()
+    scripts = (folder / "console/dist/assets").glob("*.js")
+    assert any("# Reach an instance" in script.read_text() for script in scripts), "the help's pages are in it"
     assert not list(folder.glob(".venv/lib/*/site-packages/pytest")), "what only developers need is not there"
     owned = [path for path in folder.rglob("*") if path.lstat().st_uid != 0]
     assert owned == [], "who runs it cannot change it"
