@@ -49,7 +49,7 @@ export async function data<T>(answer: Promise<{ data?: T; error?: unknown; respo
   try {
     came = await answer;
   } catch (error) {
-    throw new ProblemError(unreachable(error));
+    throw unanswered(error);
   }
   if (!came.response.ok) throw new ProblemError(problemOf(came.error, came.response));
   return came.data as T;
@@ -67,13 +67,13 @@ function problemOf(error: unknown, response: Response): Problem {
   };
 }
 
-function unreachable(error: unknown): Problem {
-  return {
+export function unanswered(error: unknown): ProblemError {
+  return new ProblemError({
     type: "about:blank",
     code: "unreachable",
     title: "CMP does not answer",
     status: 0,
     detail: `Check your connection. Nothing was lost; try again. (${error instanceof Error ? error.message : error})`,
     request_id: "",
-  };
+  });
 }
