@@ -77,3 +77,9 @@ export function unanswered(error: unknown): ProblemError {
     request_id: "",
   });
 }
+
+/** In words: HTTP's own are for programs. */
+export function titleOf(problem: Problem | null): string {
+  if (problem === null) return "Something went wrong";
+  return problem.status === 0 ? problem.title : "That did not work";
+}

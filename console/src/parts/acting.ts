@@ -1,7 +1,7 @@
 /** Changes: say what came of them, and read again what they touched. */
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { ProblemError } from "../api/client";
+import { ProblemError, titleOf } from "../api/client";
 
 /** `done`: what to say when it worked; nothing where the page itself shows it. */
 export function useActing<Input = void, Output = unknown>(
@@ -28,7 +28,7 @@ export function failed(error: unknown): void {
     color: "red",
     autoClose: false,
     withCloseButton: true,
-    title: problem ? "That did not work" : "Something went wrong",
+    title: titleOf(problem),
     message: `${problem?.detail ?? error}${problem?.request_id ? ` (request ${problem.request_id})` : ""}`,
   });
 }

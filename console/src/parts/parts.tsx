@@ -3,7 +3,7 @@ import { Alert, Badge, Button, Card, Center, Group, Loader, Progress, Stack, Tex
 import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
-import { ProblemError, unanswered } from "../api/client";
+import { ProblemError, titleOf, unanswered } from "../api/client";
 import { Copy } from "./copy";
 import { ago, exactly, sentence } from "./words";
 
@@ -68,7 +68,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
       role="alert"
       color="red"
       icon={<IconAlertTriangle aria-hidden />}
-      title={problem ? "That did not work" : "Something went wrong"}
+      title={titleOf(problem)}
       variant="light"
     >
       <Text size="sm" style={{ overflowWrap: "anywhere", whiteSpace: "pre-line" }}>
