@@ -64,13 +64,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
   const shown = error instanceof TypeError && /import|fetch/i.test(error.message) ? unanswered(error) : error;
   const problem = shown instanceof ProblemError ? shown.problem : null;
   return (
-    <Alert
-      role="alert"
-      color="red"
-      icon={<IconAlertTriangle aria-hidden />}
-      title={titleOf(problem)}
-      variant="light"
-    >
+    <Alert role="alert" color="red" icon={<IconAlertTriangle aria-hidden />} title={titleOf(problem)} variant="light">
       <Text size="sm" style={{ overflowWrap: "anywhere", whiteSpace: "pre-line" }}>
         {problem?.detail ?? String(error)}
       </Text>
