@@ -1,6 +1,7 @@
 """A terminal in which `cmpctl` is a command, with settings of nobody else's."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from tests.e2e.platform import ROOT
 
 @contextmanager
 def with_cmpctl(folder: Path, **environment: str) -> Iterator[Terminal]:
-    """Prints every screen that was waited for."""
+    """Prints every screen that was waited for, without the tokens that were on it."""
     programs = folder / "bin"
     programs.mkdir()
     program = programs / "cmpctl"
@@ -31,6 +32,7 @@ def with_cmpctl(folder: Path, **environment: str) -> Iterator[Terminal]:
     try:
         with Terminal(ROOT, environment) as opened:
             yield opened
-            print("\n\n".join(f"{'-' * 80}\n{screen}" for screen in opened.screens))
+            screens = "\n\n".join(f"{'-' * 80}\n{screen}" for screen in opened.screens)
+            print(re.sub(r"cmp_[a-z]+_\S+", "cmp_…", screens))
     except Unavailable as reason:
         pytest.skip(f"no tmux: {reason}")
