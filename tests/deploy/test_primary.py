@@ -81,9 +81,11 @@ async def _write(ada: httpx.AsyncClient, numbers: Iterator[int], answers: Counte
 
 async def _more(made: list[str], number: int) -> None:
     wanted = len(made) + number
-    async with asyncio.timeout(60):
-        while len(made) < wanted:
-            await asyncio.sleep(0.05)
+
+    async def enough() -> bool:
+        return len(made) >= wanted
+
+    await eventually(enough, f"{number} more are made")
 
 
 async def _listed(ada: httpx.AsyncClient, **wanted: str) -> AsyncIterator[str]:

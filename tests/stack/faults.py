@@ -85,10 +85,11 @@ def short_certificate(stack: Stack, _client: httpx.Client) -> Iterator[None]:
 
 @contextmanager
 def busy_workers(stack: Stack, client: httpx.Client, room: int) -> Iterator[None]:
-    """Kubernetes is slow with the Pods of as many clusters as both workers have `room` for, each."""
-    with _kubernetes(stack, kind="slow", verb="create", resource="pods", namespace="slow-*", seconds=8):
-        _wish(client, "slow", 2 * room)
-        time.sleep(2)
+    """Kubernetes is slow with the Pods of as many clusters as both workers have `room` for."""
+    with _kubernetes(stack, kind="slow", verb="create", resource="pods", namespace="slow-*", seconds=3) as hits:
+        _wish(client, f"slow-{uuid.uuid4().hex[:6]}", 2 * room)
+        while hits() < 1.5 * room:
+            time.sleep(0.1)
         yield
 
 
@@ -104,10 +105,11 @@ def frozen(processes: Sequence[Process]) -> Iterator[None]:
 
 
 @contextmanager
-def _kubernetes(stack: Stack, **rule: Any) -> Iterator[None]:
+def _kubernetes(stack: Stack, **rule: Any) -> Iterator[Callable[[], int]]:
+    """A fault of the simulator; how many calls it has hit."""
     faults = f"{stack.kubernetes_url}/__simulator__/faults"
     number = httpx.post(faults, json=rule).raise_for_status().json()["id"]
-    yield
+    yield lambda: sum(rule["hits"] for rule in httpx.get(faults).json()["items"] if rule["id"] == number)
     httpx.delete(f"{faults}/{number}").raise_for_status()
 
 

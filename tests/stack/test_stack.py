@@ -38,8 +38,7 @@ TOGETHER: dict[str, faults.Fault] = {
     "CmpCertificateExpiry": faults.short_certificate,
 }
 _RANGE = "20s"
-_ROOM = 10
-_LEASE = 3
+_ROOM = 16
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
@@ -63,11 +62,11 @@ def stack(collector: Collector) -> Iterator[Stack]:
         "CMP_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "CMP_LOG_FORMAT": "json",
-        "CMP_LEASE_SECONDS": str(_LEASE),
+        "CMP_LEASE_SECONDS": "2",
         "CMP_ORPHAN_GRACE_SECONDS": "1",
         "CMP_SWEEP_SECONDS": "20",
         "CMP_WORKER_CONCURRENCY": str(_ROOM),
-        **{f"CMP_DEFAULT_QUOTA_{name}": "200" for name in ("CPU", "CLUSTERS", "INSTANCES")},
+        **{f"CMP_DEFAULT_QUOTA_{name}": "400" for name in ("CPU", "CLUSTERS", "INSTANCES")},
         **{f"CMP_RATE_{name}": "0" for name in ("ADDRESS", "TOKEN", "ACCOUNT")},
     }
     rules = hasty((MONITORING / "alerts.yaml").read_text())
@@ -143,9 +142,15 @@ def test_no_worker_is_awake(stack: Stack) -> None:
 
 
 def test_a_worker_sleeps_longer_than_its_leases(stack: Stack, client: httpx.Client) -> None:
-    with faults.busy_workers(stack, client, _ROOM), faults.frozen(stack.workers[:1]):
-        time.sleep(2 * _LEASE)
-    _fires(stack, "CmpLeasesFlapping")
+    """What it had is the other one's by then. Again, where that was not seen for as long as the alert waits."""
+    for _ in range(3):
+        with faults.busy_workers(stack, client, _ROOM), faults.frozen(stack.workers[:1]):
+            time.sleep(5)
+        with contextlib.suppress(AssertionError):
+            _fires(stack, "CmpLeasesFlapping", 12)
+            break
+    else:
+        pytest.fail("CmpLeasesFlapping does not fire")
     _ends(stack, "CmpLeasesFlapping")
 
 
@@ -190,8 +195,8 @@ def _has_data(stack: Stack, expression: str) -> bool:
     return any(not math.isnan(float(sample["value"][1])) for sample in found)
 
 
-def _fires(stack: Stack, alert: str) -> None:
-    _eventually(lambda: alert in stack.prometheus.firing(), lambda: f"{alert} does not fire", 150)
+def _fires(stack: Stack, alert: str, seconds: float = 150) -> None:
+    _eventually(lambda: alert in stack.prometheus.firing(), lambda: f"{alert} does not fire", seconds)
 
 
 def _ends(stack: Stack, alert: str) -> None:
