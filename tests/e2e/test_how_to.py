@@ -16,7 +16,7 @@ TYPE, QUOTA, FIELD = "add-an-instance-type.md", "add-a-kind-of-quota.md", "add-a
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The how-tos themselves run the tests of what they add."""
-    return how_to.done(tmp_path_factory.mktemp("how-to"), TYPE, QUOTA, FIELD)
+    return how_to.done(tmp_path_factory.mktemp("how-to"), QUOTA, FIELD, TYPE)
 
 
 def test_what_comes_of_it_passes_the_checks(tree: Path) -> None:
