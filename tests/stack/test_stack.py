@@ -156,11 +156,16 @@ def test_a_worker_sleeps_longer_than_its_leases(stack: Stack, client: httpx.Clie
 
 def test_the_other_alerts(stack: Stack, client: httpx.Client) -> None:
     """None of these faults hides another, so that they are waited for together."""
+    seen: set[str] = set()
+
+    def all_seen() -> bool:
+        seen.update(stack.prometheus.firing())
+        return seen >= set(TOGETHER)
+
     with contextlib.ExitStack() as going_on:
         for fault in TOGETHER.values():
             going_on.enter_context(fault(stack, client))
-        for alert in TOGETHER:
-            _fires(stack, alert)
+        _eventually(all_seen, lambda: f"{set(TOGETHER) - seen} do not fire", 180)
     for alert in TOGETHER:
         _ends(stack, alert)
 
