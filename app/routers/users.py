@@ -31,7 +31,7 @@ from app.routers.deps import (
     unchanged,
     write,
 )
-from app.routers.wire import Json, StrictRoute, tagged
+from app.routers.wire import Json, StrictRoute, sent, tagged
 from app.rules.access import Permission, Viewer
 from app.rules.naming import SEARCH_PATTERN
 from app.rules.quota import DIMENSIONS, Amounts
@@ -113,8 +113,10 @@ async def me(request: Request, state: CurrentState, viewer: CurrentViewer) -> Re
     response_model=schemas.QuotaRead,
     summary="What you may use, use, and have left",
 )
-async def my_quota(request: Request, asker: CurrentAsker) -> Response:
-    return tagged(request, views.quota(asker))
+async def my_quota(request: Request, state: CurrentState, asker: CurrentAsker) -> Response:
+    key, version = ("quota", asker["id"]), (asker["version"], asker["updated_at"])
+    answer = state.kept.find(key, version) or state.kept.keep(key, version, views.quota(asker))
+    return sent(request, answer.body, answer.tag)
 
 
 @router.post(
