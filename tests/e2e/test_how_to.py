@@ -11,6 +11,7 @@ from tests.e2e import how_to
 from tests.e2e.platform import Platform, running, simulator
 
 TYPE, QUOTA, FIELD = "add-an-instance-type.md", "add-a-kind-of-quota.md", "add-a-field.md"
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
