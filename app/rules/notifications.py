@@ -6,6 +6,7 @@ Signatures are those of Standard Webhooks: https://www.standardwebhooks.com
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -24,6 +25,12 @@ _LONGEST_PAUSE = 6 * 3600.0
 _LONGEST_REST = 300.0
 _MOST_EVENTS = 20
 _SECRET_PREFIX = "whsec_"  # noqa: S105
+# As HTML's input fields take them.
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
+# What app/store/creation.py writes is none of these: it does not look who wants to be told.
 _TOPICS = {
     ("quota.threshold", None): Topic.QUOTA_THRESHOLD,
     ("cluster.phase", "failed"): Topic.CLUSTER_FAILED,
@@ -68,7 +75,7 @@ def pause(attempts: int, first: float) -> float:
 
 def rest(failures: int, first: float) -> float:
     """Seconds in which nothing is sent to where so many tries in a row failed."""
-    return min(first * 2.0 ** min(failures - 1, 20), _LONGEST_REST)
+    return min(first * 2.0 ** min(failures - 1, 20), _LONGEST_REST) if failures else 0.0
 
 
 def wrong_with_url(url: str, *, http: bool) -> str | None:
@@ -85,6 +92,10 @@ def wrong_with_url(url: str, *, http: bool) -> str | None:
     if parts.username is not None or parts.password is not None or parts.fragment:
         return "A URL to send to has no user, no password and no fragment."
     return None
+
+
+def is_mail_address(text: str) -> bool:
+    return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
 
 
 def levels(told: Mapping[str, int], account: Account) -> tuple[dict[str, int], list[tuple[str, int]]]:

@@ -17,7 +17,12 @@ down_revision = "0011"
 branch_labels = None
 depends_on = None
 
-_INDEXES = (("subscriptions", ["account_id"]), ("deliveries", ["subscription_id", "id"]), ("deliveries", ["due_at"]), ("deliveries", ["since"]))
+_INDEXES = (
+    ("subscriptions", ["account_id"]),
+    ("deliveries", ["subscription_id", "id"]),
+    ("deliveries", ["due_at"]),
+    ("deliveries", ["since"]),
+)
 
 
 def upgrade() -> None:
@@ -34,7 +39,9 @@ def upgrade() -> None:
         sa.Column("free_at", UtcDateTime(), nullable=False),
         sa.Column("lease_token", ID, nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["users.id"], name=op.f("fk_subscriptions_account_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["users.id"], name=op.f("fk_subscriptions_account_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions")),
     )
     _table(
@@ -50,14 +57,18 @@ def upgrade() -> None:
         sa.Column("due_at", UtcDateTime(), nullable=True),
         sa.Column("tried_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["subscription_id"], ["subscriptions.id"], name=op.f("fk_deliveries_subscription_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscriptions.id"], name=op.f("fk_deliveries_subscription_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
     _table(
         "quota_levels",
         sa.Column("account_id", ID, nullable=False),
         sa.Column("levels", JSON, nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["users.id"], name=op.f("fk_quota_levels_account_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["users.id"], name=op.f("fk_quota_levels_account_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_quota_levels")),
     )
     for table, columns in _INDEXES:
