@@ -38,7 +38,7 @@ class Notifier:
     ) -> None:
         """`seconds`: how long one try takes at most. `first_pause`: after the first that failed."""
         self._database = database
-        self._senders = {Channel.WEBHOOK: webhooks, Channel.EMAIL: mail}
+        self._senders: dict[Channel, Webhooks | Mail] = {Channel.WEBHOOK: webhooks, Channel.EMAIL: mail}
         self._sealer = sealer
         self._seconds = seconds
         self._lease_seconds = seconds + _LEASE_BEYOND

@@ -129,7 +129,7 @@ def _require(wish: SubscriptionWish, ways: Ways) -> None:
     if wish.channel == Channel.EMAIL:
         if not ways.mail:
             raise Unsupported(
-                "This installation sends no mail. Subscribe with a webhook, or ask an administrator to set CMP_SMTP_HOST."
+                "This installation sends no mail. Use a webhook, or ask an administrator to set CMP_SMTP_HOST."
             )
         if not rules.is_mail_address(wish.target):
             raise Invalid("A mail address is needed, such as ops@example.org.")

@@ -211,7 +211,7 @@ async def write_levels(session: Session, account_id: uuid.UUID, levels: Mapping[
     await session.execute(sa.insert(QuotaLevel), [{"account_id": account_id, "levels": dict(levels)}])
 
 
-def _told(owners: Sequence[uuid.UUID]) -> sa.Select[Any]:
+def _told(owners: Sequence[uuid.UUID]) -> sa.Select[uuid.UUID, uuid.UUID, str]:
     wanted = sa.and_(Subscription.account_id.in_(owners), Subscription.confirmed_at.is_not(None))
     enabled = sa.select(User.id).where(User.id.in_(owners), User.disabled_at.is_(None))
     columns = (Subscription.id, Subscription.account_id, Subscription.topics)

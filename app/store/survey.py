@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from app.database import Session, utc_now
-from app.models import Cluster, Delivery, DeliveryStatus, Instance, Operation, Subscription, User, Worker
+from app.models import Cluster, Delivery, Instance, Operation, Subscription, User, Worker
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
 
 Counts = dict[tuple[str, ...], int]
@@ -90,7 +90,7 @@ async def _overdue(session: Session) -> tuple[int, float]:
 async def _waiting(session: Session) -> dict[str, tuple[int, float]]:
     columns = (Subscription.channel, sa.func.count(), sa.func.min(Delivery.due_at), utc_now().label("now"))
     statement = sa.select(*columns).join(Subscription, Subscription.id == Delivery.subscription_id)
-    statement = statement.where(Delivery.status == DeliveryStatus.WAITING).group_by(Subscription.channel)
+    statement = statement.where(Delivery.due_at.is_not(None)).group_by(Subscription.channel)
     rows = (await session.execute(statement)).all()
     return {row[0]: (row[1], max(0.0, (row.now - row[2]).total_seconds())) for row in rows}
 
