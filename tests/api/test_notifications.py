@@ -27,6 +27,7 @@ from tests.e2e.platform import eventually
 
 LOOPBACK = ["127.0.0.0/8"]
 FIRST_PAUSE = 0.05
+IDLE = 0.05
 
 
 @pytest.fixture(scope="module")
