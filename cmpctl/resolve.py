@@ -103,7 +103,9 @@ class Missing(click.ClickException):
     exit_code = 5
 
     def __init__(self, noun: str, key: str) -> None:
-        nouns = "notifications" if noun in ("subscription", "delivery") else f"{noun}s" if noun in _LISTED else "clusters"
+        nouns = (
+            "notifications" if noun in ("subscription", "delivery") else f"{noun}s" if noun in _LISTED else "clusters"
+        )
         shown = "".join(letter if letter.isprintable() else "?" for letter in key)
         super().__init__(f"There is no {noun} {shown}, or it is not yours.\nNext: cmpctl {nouns} list")
 

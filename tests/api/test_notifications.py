@@ -27,7 +27,6 @@ from tests.e2e.platform import eventually
 
 LOOPBACK = ["127.0.0.0/8"]
 FIRST_PAUSE = 0.05
-IDLE = 0.05
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +52,14 @@ async def notifying(api: Api, mails: MailServer | None = None, seconds: float = 
     webhooks = Webhooks(Fence(but=LOOPBACK), http=True, seconds=seconds, version="0")
     mail = Mail(mails and Server("127.0.0.1", mails.port, "none", None, None, "cmp@example.org", 5.0))
     notifier = Notifier(api.database, webhooks, mail, api.state.sealer, seconds=seconds, first_pause=FIRST_PAUSE)
-    task = asyncio.create_task(notifier.run())
-    try:
-        yield notifier
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.reconciler.notifier._IDLE_SECONDS", 0.05)
+        task = asyncio.create_task(notifier.run())
+        try:
+            yield notifier
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def subscribe(caller: Caller, target: str, *topics: str, channel: str = "webhook") -> dict[str, Any]:

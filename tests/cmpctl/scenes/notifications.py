@@ -16,7 +16,8 @@ def being_told_by_webhook(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     made = json.loads(ada("notifications", "create", _NOWHERE, *asked, "-o", "json", "-c", "secret").out)
     assert made["secret"].startswith("whsec_")
     id = made["id"]
-    assert ada("notifications", "show", id[:30], "-c", "topics").out == "TOPICS  cluster.failed, quota.threshold\n"
+    shown = ada("notifications", "show", id[:30], "-o", "csv", "-c", "topics").out
+    assert shown == 'topics\n"cluster.failed, quota.threshold"\n'
     ada("notifications", "list", "-w", "-o", "name", until=lambda said: id in said.out)
     listed = ada("notifications", "list", "--filter", "channel=webhook", "-c", "target", "--no-headers")
     assert listed.out == f"{_NOWHERE}\n"
