@@ -46,12 +46,14 @@ def execute(client: "Client", instance: str, command: Sequence[str], *, tty: boo
     return said.exit_code
 
 
-def console(client: "Client", instance: str) -> None:
-    """Until Ctrl-], or until the stream ends."""
-    with client.connected(at("/api/v1/instances/{}/console", instance)) as session, _raw(sys.stdin.isatty()):
-        _carry(lambda: _typed_plain(session))
-        for message in _messages(session):
-            _write(1, message)
+def console(client: "Client", instance: str, connected: Callable[[], None]) -> None:
+    """Until Ctrl-], or until the stream ends. What is typed once `connected` was called goes there."""
+    with client.connected(at("/api/v1/instances/{}/console", instance)) as session:
+        connected()
+        with _raw(sys.stdin.isatty()):
+            _carry(lambda: _typed_plain(session))
+            for message in _messages(session):
+                _write(1, message)
 
 
 def one_connection(client: "Client", instance: str, port: int) -> None:
@@ -156,7 +158,7 @@ def _sized(session: WebSocketSession) -> None:
 
 @contextmanager
 def _raw(wanted: bool) -> Iterator[None]:
-    """Keys go through one by one, Ctrl-C too."""
+    """Keys go through one by one, Ctrl-C too; also those that were typed before."""
     if not wanted or not sys.stdin.isatty():
         yield
         return
@@ -165,7 +167,7 @@ def _raw(wanted: bool) -> Iterator[None]:
 
     before = termios.tcgetattr(0)
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)

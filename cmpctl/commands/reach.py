@@ -87,8 +87,8 @@ def console(session: Session, instance: str) -> None:
 
     found = resolve.one_instance(session.client, instance)
     _open(found, "console", "Its console cannot be opened now. Containers take commands: cmpctl exec")
-    session.say(f"Connected to {found['instance_name']}. Ctrl-] leaves.")
-    terminal.console(session.client, found["id"])
+    connected = f"Connected to {found['instance_name']}. Ctrl-] leaves."
+    terminal.console(session.client, found["id"], lambda: session.say(connected))
     session.say("")
 
 

@@ -120,3 +120,18 @@ def test_watching_prints_again_only_on_a_change(
     with pytest.raises(StopIteration):
         Output("name", _COLUMNS, (), (), True, True, "name").listed(lambda: next(answers))
     assert capsys.readouterr().out == "web\nlab\nweb\n"
+
+
+def test_what_was_typed_before_the_connection_is_kept() -> None:
+    code = "import os, sys, time; from cmpctl.terminal import _raw\n"
+    code += "print('ready', flush=True); time.sleep(0.5)\nwith _raw(True): print(os.read(0, 100), file=sys.stderr)"
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout.readline() == b"ready\n"
+        os.write(ours, b"ls\n")
+        assert child.stderr.read() == b"b'ls\\n'\n"
+    os.close(ours)
+    os.close(theirs)

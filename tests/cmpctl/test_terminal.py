@@ -22,8 +22,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 @pytest.fixture
-def running(terminal: Terminal, tmp_path: Path) -> Iterator[str]:
-    """The address of what `make run` serves, in a terminal of its own."""
+def running(terminal: Terminal, console_dir: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of what `make run` serves, in a terminal of its own; it finds the console built."""
     if shutil.which("make") is None:
         pytest.skip("no make")
     port = free_port()
