@@ -50,8 +50,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 @contextlib.asynccontextmanager
 async def notifying(api: Api, mails: MailServer | None = None, seconds: float = 2.0) -> AsyncIterator[Notifier]:
     webhooks = Webhooks(Fence(but=LOOPBACK), http=True, seconds=seconds, version="0")
-    mail = Mail(mails and Server("127.0.0.1", mails.port, "none", None, None, "cmp@example.org", 5.0))
-    notifier = Notifier(api.database, webhooks, mail, api.state.sealer, seconds=seconds, first_pause=FIRST_PAUSE)
+    server = Server("127.0.0.1", mails.port, "none", None, None, "cmp@example.org", 5.0) if mails else None
+    notifier = Notifier(api.database, webhooks, Mail(server), api.state.sealer, seconds=seconds, first_pause=FIRST_PAUSE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.reconciler.notifier._IDLE_SECONDS", 0.05)
         task = asyncio.create_task(notifier.run())
