@@ -90,7 +90,7 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
         "make, revoke and replace one's own tokens, end sign-ins, set one's password",
     ),
     Permission.NOTIFICATIONS_WRITE: (
-        "viewer user operator admin",
+        "user operator admin",
         "write",
         "say where one is told of failures and of one's quota, and be told again",
     ),

@@ -72,7 +72,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_quota_levels")),
     )
     for table, columns in _INDEXES:
-        name = f"ix_{table}_{columns[0]}"
+        name = "_".join(["ix", table, *columns])
         if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
             op.create_index(op.f(name), table, columns)
 
