@@ -51,7 +51,9 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def notifying(api: Api, mails: MailServer | None = None, seconds: float = 2.0) -> AsyncIterator[Notifier]:
     webhooks = Webhooks(Fence(but=LOOPBACK), http=True, seconds=seconds, version="0")
     server = Server("127.0.0.1", mails.port, "none", None, None, "cmp@example.org", 5.0) if mails else None
-    notifier = Notifier(api.database, webhooks, Mail(server), api.state.sealer, seconds=seconds, first_pause=FIRST_PAUSE)
+    notifier = Notifier(
+        api.database, webhooks, Mail(server), api.state.sealer, seconds=seconds, first_pause=FIRST_PAUSE
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.reconciler.notifier._IDLE_SECONDS", 0.05)
         task = asyncio.create_task(notifier.run())
@@ -323,6 +325,23 @@ async def test_what_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch, caplog
     history = (await caller.get("/events/history")).text
     assert "webhook to ops.example.org" in history
     assert "canary" not in history
+
+
+async def test_whoever_leaves_or_is_disabled_is_not_told(api: Api, receiver: Receiver) -> None:
+    caller = await api.user()
+    made = await subscribe(caller, receiver.url)
+    await fail(api, caller)
+    assert (await api.admin.patch(f"/users/{caller.id}", json={"disabled": True})).status_code == 200
+    await fail(api, caller)
+    async with api.database.reading() as session:
+        mine = sa.select(sa.func.count()).where(Delivery.subscription_id == uuid.UUID(made["id"]))
+        assert await session.scalar(mine) == 1
+    await sweeps.thresholds(api.database)
+    assert (await api.admin.delete(f"/users/{caller.id}")).status_code == 204
+    async with api.database.reading() as session:
+        assert await session.scalar(mine) == 0
+        kept = sa.select(sa.func.count()).where(Subscription.id == uuid.UUID(made["id"]))
+        assert await session.scalar(kept) == 0
 
 
 async def test_without_mail_or_a_key(api: Api, databases: Any, tmp_path: Any) -> None:
