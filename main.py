@@ -177,7 +177,7 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     settings = Settings()
     try:
-        telemetry.start(settings, "cmp-api")
+        telemetry.start(settings, "cmp-api", settings.tls_certificate)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except (SqliteInUse, BadTarget, CmpError, _CannotStart, ValueError) as error:

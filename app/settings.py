@@ -48,6 +48,13 @@ class Settings(BaseSettings):
         "from, or `system` for those the machine trusts. The host's name is checked.",
     )
     database_pool: int = Field(16, ge=2, le=200, description="Connections that each process keeps to the database.")
+    cache_mib: int = Field(
+        32,
+        ge=0,
+        le=4096,
+        description="MiB of answers (lists of clusters, quotas) that each API process keeps, to send them again while "
+        "nothing in them has changed. 0: none.",
+    )
     kubernetes: str = Field(
         "auto",
         description="auto (in-cluster when it runs inside one, else the simulator), simulator, in-cluster, "

@@ -10,14 +10,13 @@ import json
 import random
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import load, reference, report
+from bench import load, reference, report, servers
 from bench.load import Shot
 from bench.seed import seed
 from testbed.databases import PostgreSQL
@@ -67,24 +66,14 @@ def _servers() -> Iterator[_Running]:
         url = server.create_database("bench")
         plain = url.replace("+asyncpg", "")
         ports = {name: free_port() for name in _TITLES}
-        settings = {
-            "CMP_DATABASE_URL": url,
-            "CMP_PORT": ports["cmp"],
-            "CMP_DATA_DIR": folder / "data",
-            "CMP_WORKER": "separate",
-            "CMP_LOG_LEVEL": "warning",
-            **{f"CMP_RATE_{name}": 10**9 for name in ("ADDRESS", "TOKEN", "ACCOUNT")},
-        }
-        environment = [f"{name}={value}" for name, value in settings.items()]
         started: list[Process] = []
         try:
-            started.append(spawn("cmp", ["env", *environment, sys.executable, _ROOT / "main.py"], folder))
-            _wait(started[-1], ports["cmp"])
+            started.append(servers.cmp("cmp", url, ports["cmp"], folder))
             tokens = folder / "tokens"
             tokens.write_text("\n".join(asyncio.run(seed(plain))) + "\n")
             program = [sys.executable, reference.__file__, plain, str(ports["reference"])]
             started.append(spawn("reference", program, folder))
-            _wait(started[-1], ports["reference"])
+            servers.wait(started[-1], ports["reference"])
             urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
             pids = {process.name: process.pid for process in started}
             yield _Running(urls, pids, tokens, f"PostgreSQL {server.version}")
@@ -94,19 +83,6 @@ def _servers() -> Iterator[_Running]:
         finally:
             for process in started:
                 process.stop()
-
-
-def _wait(process: Process, port: int) -> None:
-    def answers() -> bool:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
-        return True
-
-    process.wait_until(answers, 60)
 
 
 def _same_answers(running: _Running) -> None:

@@ -1,14 +1,15 @@
--- What wrk sends. Arguments: list or create, a file of tokens, a prefix for unique names, milliseconds between requests.
+-- What wrk sends. Arguments: create, or one of `paths`, a file of tokens, a prefix for unique names, milliseconds between requests.
 
 local sent = 0
 local tokens, requests = {}, {}
 local kind, prefix
+local paths = { list = "/api/v1/clusters/?limit=20", long = "/api/v1/clusters/?limit=100", quota = "/api/v1/users/me/quota" }
 
 function init(args)
   kind, prefix = args[1], args[3]
   for token in io.lines(args[2]) do
     tokens[#tokens + 1] = "Bearer " .. token
-    requests[#requests + 1] = wrk.format("GET", "/api/v1/clusters/?limit=20", { Authorization = tokens[#tokens] })
+    requests[#requests + 1] = wrk.format("GET", paths[kind] or paths.list, { Authorization = tokens[#tokens] })
   end
   local pause = tonumber(args[4])
   if pause > 0 then
@@ -19,7 +20,7 @@ end
 function request()
   sent = sent + 1
   local tenant = sent % #tokens + 1
-  if kind == "list" then
+  if paths[kind] then
     return requests[tenant]
   end
   local body = '{"name":"' .. prefix .. sent .. '","instance_type":"container","cpu_per_instance":0.5,'

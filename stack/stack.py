@@ -5,6 +5,7 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -27,11 +28,17 @@ _START_TIMEOUT = 90.0
 class Stack:
     """`port` is nginx's. `rules` stand for those of deploy/monitoring; `settings` are CMP's, for all processes.
 
-    Kubernetes is a simulator unless `settings` name another.
+    Kubernetes is a simulator unless `settings` name another. `certificate_days`: how long the API's is good.
     """
 
     def __init__(
-        self, port: int, *, seconds: float = 5.0, rules: str | None = None, settings: dict[str, str] | None = None
+        self,
+        port: int,
+        *,
+        seconds: float = 5.0,
+        rules: str | None = None,
+        settings: dict[str, str] | None = None,
+        certificate_days: float = 90,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.apis: list[Process] = []
@@ -40,9 +47,12 @@ class Stack:
         self._seconds = seconds
         self._rules = rules or (_MONITORING / "alerts.yaml").read_text()
         self._settings = settings or {}
+        self._certificate_days = certificate_days
+        self._commands: dict[str, list[str]] = {}
         self._stack = ExitStack()
         self._kubernetes: Process | None = None
         self._kubernetes_port = free_port()
+        self.kubernetes_url = f"http://127.0.0.1:{self._kubernetes_port}"
 
     def __enter__(self) -> Self:
         try:
@@ -68,7 +78,14 @@ class Stack:
         state = self._folder / "simulator.json"
         options = ["--port", str(self._kubernetes_port), "--state", str(state)]
         self._kubernetes = self._process("simulator", [sys.executable, "-m", "simulator", *options])
-        self._kubernetes.wait_until(lambda: _answers(f"{self._kubernetes_url}/version"), _START_TIMEOUT)
+        self._kubernetes.wait_until(lambda: _answers(f"{self.kubernetes_url}/version"), _START_TIMEOUT)
+
+    def renew_certificate(self, days: float) -> None:
+        """Of the API, one process after the other."""
+        self._certify(days)
+        for number, process in enumerate(self.apis):
+            process.stop()
+            self.apis[number] = self._api(process.name)
 
     def _start(self) -> None:
         scratch = Scratch("stack")
@@ -78,14 +95,16 @@ class Stack:
         self.redis = self._stack.enter_context(Redis())
         if "CMP_KUBERNETES" not in self._settings:
             self.kubernetes_back()
-        authority = Authority(self._folder)
-        certificate, key = authority.server("api", ["localhost"], ["127.0.0.1"])
-        ports = {f"{kind}-{number}": (free_port(), free_port()) for kind in ("api", "worker") for number in (1, 2)}
+        self._authority = Authority(self._folder)
+        certificate, key = self._certify(self._certificate_days)
+        self._ports = {
+            f"{kind}-{number}": (free_port(), free_port()) for kind in ("api", "worker") for number in (1, 2)
+        }
         common = {
             "CMP_DATABASE_URL": self.database.create_database("cmp"),
             "CMP_REDIS_URL": self.redis.url,
             "CMP_DATA_DIR": str(self._folder / "data"),
-            "CMP_KUBERNETES": self._kubernetes_url,
+            "CMP_KUBERNETES": self.kubernetes_url,
             "CMP_SECRET_KEY": new_key(),
             "CMP_WORKER": "separate",
             "CMP_TRUSTED_PROXIES": "1",
@@ -96,29 +115,35 @@ class Stack:
             "CMP_METRICS_SECONDS": str(self._seconds),
             **self._settings,
         }
-        for name, (port, metrics_port) in ports.items():
+        for name, (port, metrics_port) in self._ports.items():
             own = {"CMP_PORT": str(port), "CMP_METRICS_PORT": str(metrics_port)}
             program = ["main.py"] if name.startswith("api") else ["-m", "app.worker"]
             settings = [f"{word}={value}" for word, value in (common | own).items()]
-            process = self._process(name, ["env", *settings, sys.executable, *program])
-            (self.apis if name.startswith("api") else self.workers).append(process)
+            self._commands[name] = ["env", *settings, sys.executable, *program]
             if name.startswith("api"):
-                trusting = ssl.create_default_context(cafile=str(authority.certificate))
-                process.wait_until(lambda at=port, by=trusting: _answers(f"https://127.0.0.1:{at}/readyz", by), 90)  # type: ignore[misc]
-        upstreams = [port for name, (port, _) in ports.items() if name.startswith("api")]
-        self._stack.enter_context(proxies.nginx(site(self._port, upstreams, authority.certificate), self._port))
-        self.prometheus = self._stack.enter_context(Prometheus(self._configuration(ports)))
+                self.apis.append(self._api(name))
+            else:
+                self.workers.append(self._process(name, self._commands[name]))
+        upstreams = [port for name, (port, _) in self._ports.items() if name.startswith("api")]
+        self._stack.enter_context(proxies.nginx(site(self._port, upstreams, self._authority.certificate), self._port))
+        self.prometheus = self._stack.enter_context(Prometheus(self._configuration()))
 
-    @property
-    def _kubernetes_url(self) -> str:
-        return f"http://127.0.0.1:{self._kubernetes_port}"
+    def _certify(self, days: float) -> tuple[Path, Path]:
+        return self._authority.server("api", ["localhost"], ["127.0.0.1"], timedelta(days=days))
+
+    def _api(self, name: str) -> Process:
+        process = self._process(name, self._commands[name])
+        trusting = ssl.create_default_context(cafile=str(self._authority.certificate))
+        ready = f"https://127.0.0.1:{self._ports[name][0]}/readyz"
+        process.wait_until(lambda: _answers(ready, trusting), _START_TIMEOUT)
+        return process
 
     def _process(self, name: str, command: Sequence[str | Path]) -> Process:
         process = spawn(name, ["env", "--chdir", ROOT, *command], self._folder)
         self._stack.callback(process.stop)
         return process
 
-    def _configuration(self, ports: dict[str, tuple[int, int]]) -> str:
+    def _configuration(self) -> str:
         """deploy/monitoring/prometheus.yaml, of these processes and rules, and as often as is wanted here."""
         rules = self._folder / "alerts.yaml"
         rules.write_text(self._rules)
@@ -128,7 +153,7 @@ class Stack:
         wanted["rule_files"] = [str(rules)]
         for job in wanted["scrape_configs"]:
             kind = job["job_name"].removeprefix("cmp-")
-            targets = [f"127.0.0.1:{metrics}" for name, (_, metrics) in ports.items() if name.startswith(kind)]
+            targets = [f"127.0.0.1:{metrics}" for name, (_, metrics) in self._ports.items() if name.startswith(kind)]
             job["static_configs"] = [{"targets": targets}]
         return yaml.safe_dump(wanted)
 

@@ -184,15 +184,12 @@ class Database:
             ) from error
 
     async def _driver_pool(self) -> asyncpg.Pool:
-        query = dict(self.url.query)
+        """Where the engine goes too, of several hosts the same."""
+        _, where = self.engine.dialect.create_connect_args(self.url)
+        secured = {} if self._tls is None else {"ssl": self._tls}
         with translated():
             return await asyncpg.create_pool(
-                host=self.url.host,
-                port=self.url.port,
-                user=self.url.username,
-                password=self.url.password,
-                database=self.url.database,
-                ssl=self._tls or query.get("ssl"),
+                **{name: value for name, value in where.items() if not name.startswith("prepared_statement")} | secured,
                 min_size=1,
                 max_size=self._pool_size,
                 server_settings=POSTGRES_SETTINGS,

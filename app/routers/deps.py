@@ -20,6 +20,7 @@ from app.database import Database, Row, Session
 from app.errors import Invalid, KeyReused, Stale, Unavailable, Unsupported
 from app.models import Cluster
 from app.routers import cookies
+from app.routers.kept import Kept
 from app.routers.wire import Json, encode, matches
 from app.rules import cursors, naming
 from app.rules.access import Viewer
@@ -54,6 +55,7 @@ class State:
     gate: Gate
     grants: Grants
     audit: Audit
+    kept: Kept
     provider: auth.Provider | None = None
     """Of single sign-on, where one is set."""
     sealer: Sealer = field(default_factory=Sealer)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from app import auth
 from app.database import Database
 from app.routers.deps import State
+from app.routers.kept import Kept
 from app.services.audit import Audit
 from app.services.catalogue import Catalogue
 from app.services.events import Broadcaster
@@ -34,6 +35,7 @@ def of(settings: Settings) -> State:
         gate,
         Grants(gate, access_tokens, timedelta(days=settings.sign_in_days)),
         Audit(database),
+        Kept(settings.cache_mib),
         _provider(settings),
     )
 

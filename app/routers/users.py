@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -30,10 +31,10 @@ from app.routers.deps import (
     unchanged,
     write,
 )
-from app.routers.wire import Json, StrictRoute, tagged
+from app.routers.wire import Json, StrictRoute, sent, tagged
 from app.rules.access import Permission, Viewer
 from app.rules.naming import SEARCH_PATTERN
-from app.rules.quota import Amounts
+from app.rules.quota import DIMENSIONS, Amounts
 from app.services import leaving, operations, users
 from app.services.users import UserWish
 from app.settings import Settings
@@ -112,8 +113,10 @@ async def me(request: Request, state: CurrentState, viewer: CurrentViewer) -> Re
     response_model=schemas.QuotaRead,
     summary="What you may use, use, and have left",
 )
-async def my_quota(request: Request, asker: CurrentAsker) -> Response:
-    return tagged(request, views.quota(asker))
+async def my_quota(request: Request, state: CurrentState, asker: CurrentAsker) -> Response:
+    key, version = ("quota", asker["id"]), (asker["version"], asker["updated_at"])
+    answer = state.kept.find(key, version) or state.kept.keep(key, version, views.quota(asker))
+    return sent(request, answer.body, answer.tag)
 
 
 @router.post(
@@ -286,24 +289,13 @@ def _seen_to(state: State, cluster_ids: list[uuid.UUID]) -> None:
 
 
 def default_quota(settings: Settings) -> Amounts:
-    return Amounts(
-        cpu=round(settings.default_quota_cpu * 1000),
-        memory=settings.default_quota_memory,
-        instances=settings.default_quota_instances,
-        clusters=settings.default_quota_clusters,
-        storage=settings.default_quota_storage,
-    )
+    limits = {d: getattr(settings, f"default_quota_{d}") for d in DIMENSIONS}
+    return Amounts(**limits | {"cpu": round(settings.default_quota_cpu * 1000)})
 
 
 def _quota(state: State, body: schemas.UserCreate) -> Amounts:
-    default = default_quota(state.settings)
-    return Amounts(
-        cpu=default.cpu if body.quota_cpu is None else body.quota_cpu,
-        memory=default.memory if body.quota_memory is None else body.quota_memory,
-        instances=default.instances if body.quota_instances is None else body.quota_instances,
-        clusters=default.clusters if body.quota_clusters is None else body.quota_clusters,
-        storage=default.storage if body.quota_storage is None else body.quota_storage,
-    )
+    named = {d: limit for d in DIMENSIONS if (limit := getattr(body, f"quota_{d}")) is not None}
+    return replace(default_quota(state.settings), **named)
 
 
 def _token(token: str) -> Outcome:

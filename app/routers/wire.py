@@ -69,7 +69,11 @@ def etag(body: bytes) -> str:
 def tagged(request: Request, content: Any) -> Response:
     """200 with its ETag, or 304 when the asker has exactly that."""
     body = encode(content)
-    tag = etag(body)
+    return sent(request, body, etag(body))
+
+
+def sent(request: Request, body: bytes, tag: str) -> Response:
+    """As `tagged`, of what is encoded already."""
     asked = request.headers.get("if-none-match")
     if asked is not None and (asked.strip() == "*" or tag in _tags(asked)):
         return Response(status_code=304, headers={"ETag": tag})

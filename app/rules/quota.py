@@ -1,9 +1,7 @@
 """Amounts of what is limited: CPU in millicores, memory and persistent storage in MiB, instances, clusters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-DIMENSIONS = ("cpu", "memory", "instances", "clusters", "storage")
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,9 @@ class Amounts:
 
     def as_dict(self) -> dict[str, int]:
         return {d: getattr(self, d) for d in DIMENSIONS}
+
+
+DIMENSIONS = tuple(field.name for field in fields(Amounts))
 
 
 @dataclass(frozen=True, slots=True)

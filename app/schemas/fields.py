@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from app.rules import images, naming, units
+from app.rules.quota import DIMENSIONS
 
 MAX_COUNT = 1_000_000
 # A container runtime needs about 6 MiB before the process itself begins.
@@ -24,6 +25,11 @@ class Out(BaseModel):
 
 def example(value: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [value]})
+
+
+def amounts(**named: float) -> dict[str, float]:
+    """Of every kind of quota, as an example: none of what is not named."""
+    return dict.fromkeys(DIMENSIONS, 0) | named
 
 
 def _not_reserved(name: str) -> str:

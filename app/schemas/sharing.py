@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from app.models import GrantLevel, InstanceType
-from app.schemas.fields import In, Out, example
+from app.schemas.fields import In, Out, amounts, example
 from app.schemas.users import Dimensions
 
 _WHEN = "2026-11-23T07:14:08.946424Z"
@@ -61,7 +61,7 @@ class TransferRead(Out):
             "owner": "ada",
             "to": "grace",
             "offered_by": "ada",
-            "needs": {"cpu": 0.5, "memory": 512, "instances": 1, "clusters": 1, "storage": 0},
+            "needs": amounts(cpu=0.5, memory=512, instances=1, clusters=1),
             "created_at": _WHEN,
         }
     )

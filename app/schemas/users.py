@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from app.models import QuotaStrategy, Role, UserKind
 from app.rules.access import Permission
-from app.schemas.fields import In, Limit, LimitCpu, LimitMemory, Out, Username, example
+from app.schemas.fields import In, Limit, LimitCpu, LimitMemory, Out, Username, amounts, example
 from app.schemas.operations import OperationRead
 
 
@@ -59,9 +59,9 @@ class Dimensions(Out):
 class QuotaRead(Out):
     model_config = example(
         {
-            "total": {"cpu": 8, "memory": 16384, "instances": 100, "clusters": 20, "storage": 102400},
-            "used": {"cpu": 0.5, "memory": 512, "instances": 1, "clusters": 1, "storage": 0},
-            "available": {"cpu": 7.5, "memory": 15872, "instances": 99, "clusters": 19, "storage": 102400},
+            "total": amounts(cpu=8, memory=16384, instances=100, clusters=20, storage=102400),
+            "used": amounts(cpu=0.5, memory=512, instances=1, clusters=1),
+            "available": amounts(cpu=7.5, memory=15872, instances=99, clusters=19, storage=102400),
             "strategy": "allocated",
         }
     )

@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 import uuid_utils.compat as uuids
 
-from app.database import Database, Session, to_its_end
-from app.errors import CmpError
-from app.models import AuditEntry, AuditOutcome
+from app.database import Database, Row, Session, to_its_end
+from app.errors import CmpError, Unavailable
+from app.models import AuditOutcome
 from app.rules.sealing import Sealer
 from app.store import audit, platform
 
@@ -29,14 +29,23 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self.sealer = Sealer()
         self._database = database
+        self._begun: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
+        self._beginning: asyncio.Task[None] | None = None
         self._new: list[dict[str, Any]] = []
         self._done: list[tuple[uuid.UUID, str, int | None, datetime]] = []
         self._lost = 0
 
     async def begin(self, entry: dict[str, Any]) -> uuid.UUID:
-        """Committed when this returns: no change is made that is not written down."""
+        """Committed when this returns: no change is made that is not written down.
+
+        What begins while others are written is written next, in one go.
+        """
         row = {**_row(entry), "outcome": AuditOutcome.PENDING}
-        await self._database.run(lambda session: audit.add(session, [row]))
+        written = asyncio.get_running_loop().create_future()
+        self._begun.append((row, written))
+        if self._beginning is None or self._beginning.done():
+            self._beginning = asyncio.create_task(self._begin())
+        await written
         return uuid.UUID(str(row["id"]))
 
     def complete(self, id: uuid.UUID, status: int) -> None:
@@ -68,8 +77,7 @@ class Audit:
 
         async def work(session: Session) -> None:
             await audit.add(session, new)
-            for id, outcome, status, at in done:
-                await audit.complete(session, id, outcome, status, at)
+            await audit.complete(session, done)
 
         try:
             if new or done:
@@ -93,19 +101,40 @@ class Audit:
             checked, unkeyed, before, after = 0, 0, None, 0
             while rows := await audit.all_sealed(session, after, _AT_A_TIME):
                 for row in rows:
-                    assert row.seq is not None
                     if not self._follows(row, before, after):
-                        return checked, unkeyed, after + 1 if before is not None else row.seq
-                    checked, before, after = checked + 1, row.chain, row.seq
-                    unkeyed += (row.chain or "").startswith(".")
+                        return checked, unkeyed, after + 1 if before is not None else row["seq"]
+                    checked, before, after = checked + 1, row["chain"], row["seq"]
+                    unkeyed += (row["chain"] or "").startswith(".")
         whole = (after, before or "") == last or after == 0
         return checked, unkeyed, None if whole else after + 1
 
-    def _follows(self, row: AuditEntry, before: str | None, after: int) -> bool:
+    def _follows(self, row: Row, before: str | None, after: int) -> bool:
         """The first that is left cannot be checked: what it follows was pruned, unless it is the very first."""
-        if before is None and row.seq != 1:
+        if before is None and row["seq"] != 1:
             return True
-        return row.seq == after + 1 and self.sealer.follows(before or "", _text(row), row.chain or "")
+        return row["seq"] == after + 1 and self.sealer.follows(before or "", _text(row), row["chain"] or "")
+
+    async def _begin(self) -> None:
+        """Until nobody waits."""
+        while begun := self._begun:
+            self._begun = []
+            await self._write_begun(begun)
+
+    async def _write_begun(self, begun: list[tuple[dict[str, Any], asyncio.Future[None]]]) -> None:
+        try:
+            await audit.add_at_once(self._database, [row for row, _ in begun])
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            if len(begun) > 1 and not isinstance(error, Unavailable):  # one row's fault is not the others'
+                for one in begun:
+                    await self._write_begun([one])
+                return
+            for _, written in begun:
+                if not written.done():
+                    written.set_exception(error)
+        else:
+            for _, written in begun:
+                if not written.done():
+                    written.set_result(None)
 
     async def _seal(self, session: Session) -> tuple[int, str] | None:
         await platform.lock(session)
@@ -113,9 +142,11 @@ class Audit:
         if not rows:
             return None
         seq, chain = await audit.head(session)
+        sealed = []
         for row in rows:
             seq, chain = seq + 1, self.sealer.chained(chain, _text(row))
-            await audit.seal(session, row, seq, chain)
+            sealed.append((row["id"], seq, chain))
+        await audit.seal(session, sealed)
         await audit.set_head(session, seq, chain)
         return seq, chain
 
@@ -146,7 +177,7 @@ def _row(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _text(row: AuditEntry) -> str:
+def _text(row: Row) -> str:
     """All that is said, in one way only."""
-    said = {name: value for name, value in audit.as_row(row).items() if name not in ("seq", "chain")}
+    said = {name: value for name, value in row.items() if name not in ("seq", "chain")}
     return json.dumps(said, default=str, sort_keys=True)

@@ -44,7 +44,7 @@ class ClusterWish:
     @property
     def each(self) -> Amounts:
         """What one instance takes."""
-        return Amounts(cpu=self.cpu, memory=self.memory, instances=1, storage=volumes.storage(self.spec))
+        return each(self.cpu, self.memory, self.spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class ClusterView:
     owner: str
     instances: list[Instance]
     operation: Operation | None
+
+
+def each(cpu: int, memory: int, spec: Mapping[str, Any]) -> Amounts:
+    """What one instance takes of its owner's quota."""
+    return Amounts(cpu=cpu, memory=memory, instances=1, storage=volumes.storage(spec))
 
 
 def missing(noun: str = "cluster") -> NotFound:

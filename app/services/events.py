@@ -24,6 +24,7 @@ _PAGE = 1000
 _LATE = timedelta(seconds=60)
 _GAPS = 500
 _LISTENER_ROOM = 5000
+_TOGETHER = 0.01  # seconds: what is committed within them is read at once
 
 
 class Listener:
@@ -56,7 +57,7 @@ class Listener:
 
 
 class Broadcaster:
-    """`wake` after a commit of this process shows it at once; commits of others are found by looking regularly."""
+    """`wake` after a commit of this process shows it soon; commits of others are found by looking regularly."""
 
     def __init__(self, database: Database, *, interval: float = 0.4) -> None:
         self._database = database
@@ -77,7 +78,8 @@ class Broadcaster:
             self._tell(operation_id)
 
     def wake(self) -> None:
-        self._wake.set()
+        if self._listeners or self._waiters:
+            self._wake.set()
 
     async def open(self) -> None:
         """Events from now on are told; call it before the first listener comes.
@@ -95,6 +97,7 @@ class Broadcaster:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()
+            await asyncio.sleep(_TOGETHER)
             self._wake.clear()
             try:
                 await self._read()
@@ -151,9 +154,11 @@ class Broadcaster:
     async def _read(self) -> None:
         more = True
         while more:
-            async with self._database.reading() as session:
-                rows = await events.all_since(session, self._newest, _PAGE)
-                filled = await events.all_of(session, list(self._gaps)) if self._gaps else []
+            rows = await events.all_since(self._database, self._newest, _PAGE)
+            filled: list[Row] = []
+            if self._gaps:
+                async with self._database.reading() as session:
+                    filled = await events.all_of(session, list(self._gaps))
             for row in [*filled, *rows]:
                 self._note(row["id"])
                 if row["operation_id"] is not None:

@@ -17,11 +17,9 @@ from app.models import (
     OperationKind,
     Wanted,
 )
-from app.rules import volumes
 from app.rules.access import Permission, Viewer
-from app.rules.quota import Amounts
 from app.services.access import require
-from app.services.clusters import ClusterView, ledger_entry, load, missing, new_instance
+from app.services.clusters import ClusterView, each, ledger_entry, load, missing, new_instance
 from app.services.operations import begin, supersede
 from app.store import clusters, ledger, operations
 
@@ -109,19 +107,14 @@ async def _grow(
     """A number is free when nothing of an earlier instance of that number is left in Kubernetes."""
     if more <= 0:
         return
-    each = Amounts(
-        cpu=cluster.cpu_per_inst,
-        memory=cluster.memory_per_inst,
-        instances=1,
-        storage=volumes.storage(cluster.spec),
-    )
-    await auth.reserve(session, cluster.owner_id, each * more)
+    takes = each(cluster.cpu_per_inst, cluster.memory_per_inst, cluster.spec)
+    await auth.reserve(session, cluster.owner_id, takes * more)
     taken = {member.ordinal for member in members}
     free = [ordinal for ordinal in range(1, len(taken) + more + 1) if ordinal not in taken][:more]
     new = [new_instance(cluster, ordinal, operation.created_at) for ordinal in free]
     session.add_all(new)
     await session.flush()
-    await ledger.enter(session, [ledger_entry(cluster, member.id, each) for member in new])
+    await ledger.enter(session, [ledger_entry(cluster, member.id, takes) for member in new])
 
 
 def _let_go(member: Instance, operation: Operation) -> None:

@@ -4,14 +4,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Row, Session, affected
-from app.models import AuditEntry, AuditOutcome, Platform
+from app.database import Database, Row, Session, affected
+from app.models import AuditEntry, AuditOutcome, Base, Platform
 from app.rules.access import Viewer
 from app.store.paging import Page, PageRequest, page_of
+from app.store.sent_rows import defaults, parameter, record, sent
+
+_TABLE = Base.metadata.tables[AuditEntry.__tablename__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,21 @@ async def add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         await session.execute(sa.insert(AuditEntry), [dict(row) for row in rows])
 
 
-async def complete(session: Session, id: uuid.UUID, outcome: str, status: int | None, at: datetime) -> None:
-    """Once: what is complete stays as it is."""
-    await session.execute(
-        sa.update(AuditEntry)
-        .where(AuditEntry.id == id, AuditEntry.seq.is_(None))
-        .values(outcome=outcome, status=status, finished_at=at)
-    )
+async def add_at_once(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Committed when this returns; on PostgreSQL as one statement."""
+    records = [record(AuditEntry, row) for row in rows]
+    if await database.write_at_once(_adding(), {parameter(AuditEntry): records}) is None:
+        await database.run(lambda session: add(session, rows))
+
+
+async def complete(session: Session, done: Sequence[tuple[uuid.UUID, str, int | None, datetime]]) -> None:
+    """(id, outcome, status, finished at) of each. Once: what is complete stays as it is."""
+    if done:
+        names = ("of", "outcome", "status", "finished_at")
+        statement = sa.update(_TABLE).where(_TABLE.c.id == sa.bindparam("of"), _TABLE.c.seq.is_(None))
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in names[1:]}
+        connection = await session.connection()
+        await connection.execute(statement.values(values), [dict(zip(names, row, strict=True)) for row in done])
 
 
 async def abandon(session: Session, before: datetime, at: datetime) -> None:
@@ -50,9 +62,9 @@ async def abandon(session: Session, before: datetime, at: datetime) -> None:
     )
 
 
-async def unsealed(session: Session, limit: int) -> Sequence[AuditEntry]:
-    statement = sa.select(AuditEntry).where(AuditEntry.seq.is_(None), AuditEntry.outcome != AuditOutcome.PENDING)
-    return (await session.execute(statement.order_by(AuditEntry.id).limit(limit))).scalars().all()
+async def unsealed(session: Session, limit: int) -> Sequence[Row]:
+    statement = sa.select(*_TABLE.c).where(AuditEntry.seq.is_(None), AuditEntry.outcome != AuditOutcome.PENDING)
+    return [dict(row) for row in (await session.execute(statement.order_by(AuditEntry.id).limit(limit))).mappings()]
 
 
 async def head(session: Session) -> tuple[int, str]:
@@ -61,18 +73,23 @@ async def head(session: Session) -> tuple[int, str]:
     return int(row[0]), str(row[1])
 
 
-async def seal(session: Session, entry: AuditEntry, seq: int, chain: str) -> None:
-    entry.seq, entry.chain = seq, chain
-    await session.flush()
+async def seal(session: Session, sealed: Sequence[tuple[uuid.UUID, int, str]]) -> None:
+    """(id, seq, chain) of each."""
+    statement = sa.update(_TABLE).where(_TABLE.c.id == sa.bindparam("of"))
+    values: dict[str, Any] = {"seq": sa.bindparam("number"), "chain": sa.bindparam("link")}
+    connection = await session.connection()
+    await connection.execute(
+        statement.values(values), [{"of": id, "number": seq, "link": chain} for id, seq, chain in sealed]
+    )
 
 
 async def set_head(session: Session, seq: int, chain: str) -> None:
     await session.execute(sa.update(Platform).values(audit_seq=seq, audit_chain=chain))
 
 
-async def all_sealed(session: Session, after: int, limit: int) -> Sequence[AuditEntry]:
-    statement = sa.select(AuditEntry).where(AuditEntry.seq > after)
-    return (await session.execute(statement.order_by(AuditEntry.seq).limit(limit))).scalars().all()
+async def all_sealed(session: Session, after: int, limit: int) -> Sequence[Row]:
+    statement = sa.select(*_TABLE.c).where(AuditEntry.seq > after)
+    return [dict(row) for row in (await session.execute(statement.order_by(AuditEntry.seq).limit(limit))).mappings()]
 
 
 async def page_for(session: Session, viewer: Viewer, page: PageRequest, wanted: AuditFilter) -> Page[AuditEntry]:
@@ -103,4 +120,12 @@ async def prune(session: Session, before: datetime) -> int:
 
 
 def as_row(entry: AuditEntry) -> Row:
-    return {column.key: getattr(entry, column.key) for column in AuditEntry.__table__.columns}
+    return {column.key: getattr(entry, column.key) for column in _TABLE.columns}
+
+
+@lru_cache
+def _adding() -> sa.Select[Any]:
+    columns = list(defaults(AuditEntry))
+    rows = sent(AuditEntry)
+    inserted = sa.insert(AuditEntry).from_select(columns, sa.select(*(rows.c[name] for name in columns)))
+    return sa.select(sa.literal(1)).add_cte(inserted.cte("added"))

@@ -47,7 +47,9 @@ COLUMNS: tuple[Any, ...] = (
     Cluster.ready_instances,
     Cluster.created_at,
     Cluster.updated_at,
+    Cluster.version,
 )
+_BRIEF: tuple[Any, ...] = (Cluster.id, Cluster.name, Cluster.owner_id, Cluster.updated_at, Cluster.version)
 
 
 _VIEWER = ("id", "username", "role", *(column.name for column in tokens.COLUMNS))
@@ -85,9 +87,14 @@ class ListAnswer:
     page: Page[Row] = field(default_factory=lambda: Page([], None))
 
 
-async def page_by_token(database: Database, token_hash: str, page: PageRequest, wanted: ClusterFilter) -> ListAnswer:
-    """The viewer and a page of what they own, in one statement: the console's and every script's hottest read."""
-    statement = _list_statement(_shape(page, wanted), database.dialect)
+async def page_by_token(
+    database: Database, token_hash: str, page: PageRequest, wanted: ClusterFilter, *, whole: bool
+) -> ListAnswer:
+    """The viewer and a page of what they own, in one statement: the console's and every script's hottest read.
+
+    Where not `whole`, rows have no more than says which version of which cluster it is, and whose.
+    """
+    statement = _list_statement(_shape(page, wanted), database.dialect, whole)
     parameters: dict[str, Any] = {"token_hash": token_hash, "now": datetime.now(UTC), "limit": page.limit + 1}
     parameters |= {"name": wanted.name, "phase": wanted.phase, "instance_type": wanted.instance_type}
     parameters |= {"owner_id": wanted.owner_id}
@@ -225,13 +232,15 @@ def _shape(page: PageRequest, wanted: ClusterFilter) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=512)
-def _list_statement(shape: tuple[Any, ...], dialect: str) -> sa.Select[Any]:
+def _list_statement(shape: tuple[Any, ...], dialect: str, whole: bool) -> sa.Select[Any]:
     sort, descending, after, name, phase, instance_type, labels, owner_id, everyones, shared = shape
     page = PageRequest(limit=0, sort=sort, descending=descending, after=[] if after else None)
     column = SORTS[sort]
     owner = sa.orm.aliased(User, name="owner")
     viewer = sa.select(*User.__table__.columns, *tokens.COLUMNS).where(tokens.valid_token()).cte("viewer")
-    inner: sa.Select[Any] = sa.select(*COLUMNS, owner.username.label("owner")).join(owner, owner.id == Cluster.owner_id)
+    inner: sa.Select[Any] = sa.select(*_BRIEF)
+    if whole:
+        inner = sa.select(*COLUMNS, owner.username.label("owner")).join(owner, owner.id == Cluster.owner_id)
     if shared:
         mine = ClusterGrant.user_id == sa.select(viewer.c.id).scalar_subquery()
         inner = inner.join(ClusterGrant, sa.and_(ClusterGrant.cluster_id == Cluster.id, mine))

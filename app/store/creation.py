@@ -1,7 +1,6 @@
 """Every row of a new cluster, its quota claim included, as one statement: PostgreSQL's short way.
 
 For success only: whatever stands against it leaves nothing behind, and the caller goes the long way, which knows why.
-Each table's rows travel as one JSON value, so that three instances and three thousand are the same statement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from app.database import Database, utc_now
 from app.models import Base, Cluster, Event, Instance, LedgerEntry, Operation, User
 from app.rules.quota import DIMENSIONS, Amounts
 from app.store import ledger
+from app.store.sent_rows import defaults, parameter, record, sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ async def at_once(database: Database, amounts: Amounts, new: NewCluster) -> bool
         Operation: [vars(new.operation)],
         Event: [new.event],
     }
-    parameters = {_rows_of(table): [_record(table, row) for row in rows] for table, rows in tables.items()}
+    parameters = {parameter(table): [record(table, row) for row in rows] for table, rows in tables.items()}
     claimed = await database.write_at_once(
         _statement(), {"account_id": new.cluster.owner_id, **amounts.as_dict(), **parameters}
     )
@@ -55,30 +55,8 @@ def _statement() -> sa.Select[Any]:
 
 def _insert(table: type[Base], claim: sa.CTE) -> sa.CTE:
     """Of nothing where the claim did not fit."""
-    whole: sa.ColumnElement[Any] = sa.literal_column(f"NULL::{table.__tablename__}")
-    rows = sa.func.json_populate_recordset(whole, sa.bindparam(_rows_of(table), type_=sa.JSON()))
-    columns = list(_defaults(table))
-    fields = rows.table_valued(*columns, name=f"new_{table.__tablename__}")
+    fields = sent(table)
     now = {"due_at": utc_now()}  # by the clock of those who claim it
+    columns = list(defaults(table))
     chosen = sa.select(*(now.get(name, fields.c[name]) for name in columns)).join_from(claim, fields, sa.true())
     return sa.insert(table).from_select(columns, chosen).cte(f"insert_{table.__tablename__}")
-
-
-def _rows_of(table: type[Base]) -> str:
-    return f"rows_of_{table.__tablename__}"
-
-
-def _record(table: type[Base], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of one row; those that it does not name have their default, or nothing."""
-    return {name: row.get(name, default) for name, default in _defaults(table).items()}
-
-
-@lru_cache
-def _defaults(table: type[Base]) -> dict[str, Any]:
-    """By column: all but the serial number of events, which the database gives."""
-    columns = Base.metadata.tables[table.__tablename__].columns
-    return {column.name: _default(column) for column in columns if column.autoincrement is not True}
-
-
-def _default(column: sa.Column[Any]) -> Any:
-    return column.default.arg if isinstance(column.default, sa.ColumnDefault) and column.default.is_scalar else None

@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.database import Row, Session, affected
+from app.database import Database, Row, Session, affected
 from app.models import Cluster, Event, Instance
 from app.rules.access import Viewer
 from app.store import notifications, sharing
@@ -89,10 +90,15 @@ async def page_for(
     return Page(rows, [str(rows[-1]["id"]), str(rows[-1]["id"])] if more else None)
 
 
-async def all_since(session: Session, after: int, limit: int) -> list[Row]:
+async def all_since(database: Database, after: int, limit: int) -> list[Row]:
     """In order of id. Ids may become visible out of order: see services.events."""
-    statement = sa.select(*COLUMNS).where(Event.id > after).order_by(Event.id).limit(limit)
-    return [dict(row) for row in (await session.execute(statement)).mappings()]
+    return await database.fetch(_all_since(), {"after": after, "most": limit})
+
+
+@lru_cache
+def _all_since() -> sa.Select[Any]:
+    after, most = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("after", "most"))
+    return sa.select(*COLUMNS).where(Event.id > after).order_by(Event.id).limit(most)
 
 
 async def all_of(session: Session, ids: list[int]) -> list[Row]:

@@ -108,7 +108,7 @@ async def _others(session: Session, shown: Iterable[Account]) -> tuple[Amounts, 
     kinds = ("used", "quota")
     sums = [sa.func.coalesce(sa.func.sum(getattr(User, f"{kind}_{d}")), 0) for kind in kinds for d in DIMENSIONS]
     row = [int(value) for value in (await session.execute(sa.select(*sums))).one()]
-    used, quota = Amounts(*row[:5]), Amounts(*row[5:])
+    used, quota = Amounts(*row[: len(DIMENSIONS)]), Amounts(*row[len(DIMENSIONS) :])
     for account in shown:
         used, quota = used + account.used * -1, quota + account.quota * -1
     return used, quota

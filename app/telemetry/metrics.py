@@ -53,6 +53,8 @@ DATABASE_CONNECTIONS = Gauge(
     "Connections of this process to the database. pool: sqlalchemy, or the driver's own for the hot statements.",
     ["pool", "state"],
 )
+_KEPT = Counter("cmp_kept_answers", "Looks for an answer that was kept; same: nothing in it had changed.", ["same"])
+_SAME, _CHANGED = _KEPT.labels("yes"), _KEPT.labels("no")
 DATABASE_RETRIES = Counter("cmp_database_retries", "Transactions that were run again: deadlocks and conflicts.")
 
 _KUBERNETES_REQUESTS = Counter(
@@ -208,6 +210,10 @@ def families() -> list[Family]:
         )
     platform = [Family(name, "gauge", labels, words) for name, (words, labels) in PLATFORM_FAMILIES.items()]
     return found + platform
+
+
+def kept(same: bool) -> None:
+    (_SAME if same else _CHANGED).inc()
 
 
 def request_answered(method: str, route: str, status: int, seconds: float) -> None:

@@ -8,6 +8,7 @@ import {
   Link,
   lazyRouteComponent,
 } from "@tanstack/react-router";
+import { ProblemError, unanswered } from "./api/client";
 import { Heading, Trouble, Waiting } from "./parts/parts";
 import { Shell } from "./shell";
 
@@ -21,77 +22,96 @@ const search = (given: Record<string, unknown>): Search =>
       .map(([key, value]) => [key, String(value)]),
   );
 
+/**
+ * A page's script that cannot be fetched. Where CMP answers it is of a newer version, and the router loads everything
+ * anew; that would leave nothing to read where CMP is away.
+ */
+const page: typeof lazyRouteComponent = (load, name) =>
+  lazyRouteComponent(
+    () =>
+      load().catch(async (error: unknown) => {
+        throw (await answers()) ? error : unanswered("a part of the page cannot be fetched");
+      }),
+    name,
+  );
+const answers = () =>
+  fetch(location.href, { cache: "no-store" }).then(
+    () => true,
+    () => false,
+  );
+const reloadWhereItAnswers = () => answers().then((there) => there && location.reload());
+
 const at = <Path extends string>(path: Path, component: ReturnType<typeof lazyRouteComponent>) =>
   createRoute({ getParentRoute: () => root, path, component, validateSearch: search });
 
 const tree = root.addChildren([
   at(
     "/",
-    lazyRouteComponent(() => import("./pages/overview"), "Overview"),
+    page(() => import("./pages/overview"), "Overview"),
   ),
   at(
     "/clusters",
-    lazyRouteComponent(() => import("./pages/clusters/list"), "Clusters"),
+    page(() => import("./pages/clusters/list"), "Clusters"),
   ),
   at(
     "/clusters/new",
-    lazyRouteComponent(() => import("./pages/clusters/create"), "CreateCluster"),
+    page(() => import("./pages/clusters/create"), "CreateCluster"),
   ),
   at(
     "/clusters/$cluster",
-    lazyRouteComponent(() => import("./pages/clusters/detail"), "Cluster"),
+    page(() => import("./pages/clusters/detail"), "Cluster"),
   ),
   at(
     "/instances",
-    lazyRouteComponent(() => import("./pages/instances/list"), "Instances"),
+    page(() => import("./pages/instances/list"), "Instances"),
   ),
   at(
     "/instances/$instance",
-    lazyRouteComponent(() => import("./pages/instances/detail"), "Instance"),
+    page(() => import("./pages/instances/detail"), "Instance"),
   ),
   at(
     "/instances/$instance/terminal",
-    lazyRouteComponent(() => import("./pages/instances/terminal"), "Terminal"),
+    page(() => import("./pages/instances/terminal"), "Terminal"),
   ),
   at(
     "/instances/$instance/screen",
-    lazyRouteComponent(() => import("./pages/instances/screen"), "Screen"),
+    page(() => import("./pages/instances/screen"), "Screen"),
   ),
   at(
     "/operations",
-    lazyRouteComponent(() => import("./pages/operations"), "Operations"),
+    page(() => import("./pages/operations"), "Operations"),
   ),
   at(
     "/audit",
-    lazyRouteComponent(() => import("./pages/audit"), "Audit"),
+    page(() => import("./pages/audit"), "Audit"),
   ),
   at(
     "/account",
-    lazyRouteComponent(() => import("./pages/account"), "Account"),
+    page(() => import("./pages/account"), "Account"),
   ),
   at(
     "/users",
-    lazyRouteComponent(() => import("./pages/users/list"), "Users"),
+    page(() => import("./pages/users/list"), "Users"),
   ),
   at(
     "/users/$user",
-    lazyRouteComponent(() => import("./pages/users/detail"), "User"),
+    page(() => import("./pages/users/detail"), "User"),
   ),
   at(
     "/catalogue",
-    lazyRouteComponent(() => import("./pages/catalogue/page"), "Catalogue"),
+    page(() => import("./pages/catalogue/page"), "Catalogue"),
   ),
   at(
     "/platform",
-    lazyRouteComponent(() => import("./pages/platform"), "Platform"),
+    page(() => import("./pages/platform"), "Platform"),
   ),
   at(
     "/help",
-    lazyRouteComponent(() => import("./pages/help"), "Help"),
+    page(() => import("./pages/help"), "Help"),
   ),
   at(
     "/help/$page",
-    lazyRouteComponent(() => import("./pages/help"), "Help"),
+    page(() => import("./pages/help"), "Help"),
   ),
 ]);
 
@@ -100,7 +120,9 @@ export function routerWith(client: QueryClient) {
     routeTree: tree,
     context: { client },
     defaultPendingComponent: Waiting,
-    defaultErrorComponent: ({ error, reset }) => <Trouble error={error} again={reset} />,
+    defaultErrorComponent: ({ error, reset }) => (
+      <Trouble error={error} again={error instanceof ProblemError ? reloadWhereItAnswers : reset} />
+    ),
     defaultNotFoundComponent: () => (
       <>
         <Heading title="There is no such page" />

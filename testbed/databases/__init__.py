@@ -5,7 +5,7 @@ tests that never pull the plug. Knows nothing of CMP's tables.
 """
 
 from testbed.databases.mysql import MariaDB, MySQL
-from testbed.databases.postgresql import PostgreSQL
+from testbed.databases.postgresql import PostgreSQL, Standby
 from testbed.databases.server import DatabaseServer
 
-__all__ = ["DatabaseServer", "MariaDB", "MySQL", "PostgreSQL"]
+__all__ = ["DatabaseServer", "MariaDB", "MySQL", "PostgreSQL", "Standby"]

@@ -71,6 +71,24 @@ class PostgreSQL(DatabaseServer):
             await connection.close()
 
 
+class Standby(PostgreSQL):
+    """A copy of a running server, which follows it until `promote`."""
+
+    def __init__(self, primary: PostgreSQL) -> None:
+        super().__init__()
+        self._primary = primary
+        self._password = primary._password
+
+    def promote(self) -> None:
+        """Returns when it takes writes."""
+        assert self.execute("SELECT pg_promote()")
+
+    def _initialise(self, root: Path, data: Path) -> None:
+        there = f"host={self._primary.host} port={self._primary.port} user={USER} password={self._password}"
+        argv = [*_program(root, "pg_basebackup"), "-d", there, "-D", data / "data", "-R", "--no-sync", "-c", "fast"]
+        run(argv, data, self._system_user())
+
+
 def program(name: str) -> list[str | Path]:
     """The first words of a command line with one of PostgreSQL's own programs, such as pg_dump."""
     return _program(_programs_root(), name)

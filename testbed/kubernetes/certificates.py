@@ -25,11 +25,13 @@ class Authority:
             self._sign_itself()
             _write_private(kept, self._key)
 
-    def server(self, name: str, names: list[str], addresses: list[str]) -> tuple[Path, Path]:
+    def server(
+        self, name: str, names: list[str], addresses: list[str], lifetime: datetime.timedelta = LIFETIME
+    ) -> tuple[Path, Path]:
         """A certificate for TLS servers reached under `names` and IP `addresses`; returns (certificate, key)."""
         alternatives: list[x509.GeneralName] = [x509.DNSName(each) for each in names]
         alternatives += [x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
-        return self._issue(name, _subject(name, None), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+        return self._issue(name, _subject(name, None), ExtendedKeyUsageOID.SERVER_AUTH, alternatives, lifetime)
 
     def client(self, name: str, group: str) -> tuple[Path, Path]:
         """A certificate that Kubernetes reads as user `name` in `group`; returns (certificate, key)."""
@@ -45,10 +47,15 @@ class Authority:
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def _issue(
-        self, name: str, subject: x509.Name, usage: x509.ObjectIdentifier, alternatives: list[x509.GeneralName]
+        self,
+        name: str,
+        subject: x509.Name,
+        usage: x509.ObjectIdentifier,
+        alternatives: list[x509.GeneralName],
+        lifetime: datetime.timedelta = LIFETIME,
     ) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(subject, self._name, key.public_key())
+        builder = _builder(subject, self._name, key.public_key(), lifetime)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         # Python's TLS insists on knowing which key of the authority signed.
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -80,7 +87,9 @@ def _subject(name: str, group: str | None) -> x509.Name:
     return x509.Name(parts)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: datetime.timedelta = LIFETIME
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -89,7 +98,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + lifetime)
     )
 
 

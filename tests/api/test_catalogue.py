@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.schemas.fields import amounts
 from tests.api.running import Api, Caller, wish
 from tests.api.test_lists import pages
 
@@ -367,7 +368,7 @@ async def test_a_refused_wish_leaves_nothing(api: Api, user: Caller) -> None:
         for body in (wish(), wish(image="a:1"), chosen(flavour="none"), chosen())
     ]
     assert [answer.status_code for answer in answers] == [403, 403, 404, 409]
-    assert await user.used() == {"cpu": 0, "memory": 0, "instances": 0, "clusters": 0, "storage": 0}
+    assert await user.used() == amounts()
 
 
 async def test_a_flavour_says_what_runs_its_containers(api: Api, user: Caller) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app import auth
 from app.models import LedgerEntry, User
 from app.rules.quota import DIMENSIONS
+from app.schemas.fields import amounts
 from tests.api.running import Api, Caller, wish
 
 KINDS = ("sqlite", "postgresql", "mariadb", "mariadb_snapshot_isolation", "mysql")
@@ -47,7 +48,7 @@ async def test_64_at_once_against_room_for_20_admit_exactly_20(
 
     answers = await asyncio.gather(*(ask(number) for number in range(64)))
     assert sorted(answers) == [201] * 20 + [409] * 44
-    assert await exact(api, user) == {"cpu": 10_000, "memory": 10_240, "instances": 20, "clusters": 20, "storage": 0}
+    assert await exact(api, user) == amounts(cpu=10_000, memory=10_240, instances=20, clusters=20)
     assert not conflicts, "the order of the locks lets nobody deadlock"
 
 
@@ -91,7 +92,7 @@ async def test_a_limit_below_usage_blocks_what_is_new_and_kills_nothing(api: Api
 
 
 async def test_a_quota_of_nothing_admits_nothing(api: Api) -> None:
-    user = await api.user(quota_cpu=0, quota_memory=0, quota_instances=0, quota_clusters=0, quota_storage=0)
+    user = await api.user(**{f"quota_{d}": 0 for d in DIMENSIONS})
     disk = {"type": "persistent", "name": "data", "mount_path": "/data", "size": "1Gi"}
     refused = await user.post("/clusters/", json=wish(container={"volumes": [disk]}))
     assert set(refused.json()["quota"]) == set(DIMENSIONS)
@@ -105,7 +106,7 @@ async def test_releasing_twice_releases_once_also_when_both_at_once(api: Api) ->
     ids = [uuid.UUID(gone["id"]), *(uuid.UUID(member["id"]) for member in gone["instances"])]
 
     await asyncio.gather(*(release(api, user, ids) for _ in range(8)))
-    assert await exact(api, user) == {"cpu": 500, "memory": 512, "instances": 1, "clusters": 1, "storage": 0}
+    assert await exact(api, user) == amounts(cpu=500, memory=512, instances=1, clusters=1)
     assert kept["id"] != gone["id"]
 
 
@@ -156,7 +157,7 @@ class TestRunning:
     async def test_a_stop_frees_compute_and_a_start_may_be_refused(self, api: Api) -> None:
         user = await api.user(quota_strategy="running", quota_cpu=2)
         first = await self.stopped(api, user, instance_count=4)
-        assert await user.used() == {"cpu": 0, "memory": 0, "instances": 4, "clusters": 1, "storage": 0}
+        assert await user.used() == amounts(instances=4, clusters=1)
         second = await user.cluster(instance_count=3)
         starts = [
             await user.post(f"/instances/{member['id']}/operate", json={"operation": "start"})
@@ -164,7 +165,7 @@ class TestRunning:
         ]
         assert [answer.status_code for answer in starts] == [200, 409, 409, 409]
         assert starts[1].json()["quota"]["cpu"] == {"requested": 0.5, "used": 2, "limit": 2, "remaining": 0}
-        assert await exact(api, user) == {"cpu": 2000, "memory": 2048, "instances": 7, "clusters": 2, "storage": 0}
+        assert await exact(api, user) == amounts(cpu=2000, memory=2048, instances=7, clusters=2)
         await self.stopped_again(api, user, second)
         again = await user.post(
             f"/instances/{first['instances'][1]['id']}/operate",

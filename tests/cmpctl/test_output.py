@@ -129,7 +129,8 @@ def test_what_was_typed_before_the_connection_is_kept() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
-        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
         assert child.stdout.readline() == b"ready\n"
         os.write(ours, b"ls\n")
         assert child.stderr.read() == b"b'ls\\n'\n"

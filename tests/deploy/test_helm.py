@@ -24,7 +24,10 @@ from tests.e2e.platform import ROOT
 CHART = ROOT / "deploy/helm/cmp"
 _NAMESPACE = "cmp-chart"
 _VALUES = ("existingSecret=cmp", "api.autoscaling.enabled=true", "ingress.enabled=true")
-_ALL = (*_VALUES, "metrics.serviceMonitor.enabled=true", "nodeAgent.enabled=true", "ingress.tlsSecret=tls")
+_ALL = (
+    *(*_VALUES, "nodeAgent.enabled=true", "ingress.tlsSecret=tls"),
+    *(f"metrics.{what}.enabled=true" for what in ("serviceMonitor", "prometheusRule")),
+)
 
 pytestmark = pytest.mark.kubernetes
 
@@ -41,10 +44,12 @@ def test_it_is_linted_and_renders(helm: Path) -> None:
     _run(helm, "lint", "--strict", CHART, *_set(_ALL))
     objects = _rendered(helm, *_ALL)
     kinds = {document["kind"] for document in objects}
-    assert {"ServiceMonitor", "DaemonSet", "Ingress", "HorizontalPodAutoscaler", "ValidatingAdmissionPolicy"} <= kinds
-    assert not {document["kind"] for document in _rendered(helm, "existingSecret=cmp", "fence.enabled=false")} & {
-        *("ServiceMonitor", "DaemonSet", "Ingress", "HorizontalPodAutoscaler", "ValidatingAdmissionPolicy")
-    }
+    asked_for = {"ServiceMonitor", "PrometheusRule", "DaemonSet", "Ingress", "HorizontalPodAutoscaler"}
+    asked_for |= {"ValidatingAdmissionPolicy"}
+    assert asked_for <= kinds
+    (rule,) = (document for document in objects if document["kind"] == "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((ROOT / "deploy/monitoring/alerts.yaml").read_text())
+    assert not {d["kind"] for d in _rendered(helm, "existingSecret=cmp", "fence.enabled=false")} & asked_for
     for container in _containers(objects):
         for setting in container["env"]:
             name = setting["name"].removeprefix("CMP_").lower()

@@ -95,7 +95,12 @@ async def test_through_pgbouncer_and_back_from_a_backup(
                 return bool(quota["used"]["instances"] == _CLUSTERS - 1)
 
             await eventually(exact, "what was deleted is given back")
-    assert _asked(postgresql, "restored", _LEDGER) == 0
+    assert ledger_off(postgresql, "restored") == 0
+
+
+def ledger_off(server: PostgreSQL, database: str) -> int:
+    """Accounts whose counter is not the sum of what it is charged for."""
+    return int(_run(server, "psql", "--tuples-only", "--command", _LEDGER, database))
 
 
 def _wish(name: str) -> dict[str, Any]:
@@ -119,10 +124,6 @@ def _backup(server: PostgreSQL, database: str, target: Path) -> None:
 
 def _restore(server: PostgreSQL, database: str, source: Path) -> None:
     _run(server, "pg_restore", "--exit-on-error", "--no-owner", f"--dbname={database}", str(source))
-
-
-def _asked(server: PostgreSQL, database: str, statement: str) -> int:
-    return int(_run(server, "psql", "--tuples-only", "--command", statement, database))
 
 
 def _run(server: PostgreSQL, name: str, *words: str) -> str:

@@ -19,10 +19,10 @@ _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTAL
 _HEADING = "\n## Try it\n"
 
 
-def done(name: str, folder: Path) -> Path:
-    """The copy, with all done that comes before the heading `Try it`."""
+def done(folder: Path, *names: str) -> Path:
+    """The copy, with all done that comes before the heading `Try it`, one how-to after the other."""
     tree = _copied(folder)
-    for language, path, text in _BLOCK.findall(_text(name).split(_HEADING)[0]):
+    for language, path, text in (block for name in names for block in _BLOCK.findall(_text(name).split(_HEADING)[0])):
         if language == "sh":
             run(tree, "bash", "-ec", text)
         elif language == "diff":

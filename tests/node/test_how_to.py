@@ -10,14 +10,14 @@ from testbed.node import images
 from tests.e2e import how_to
 from tests.e2e.kube_eyes import KubeEyes
 from tests.e2e.platform import Platform, eventually, running
-from tests.e2e.test_how_to import NAME
+from tests.e2e.test_how_to import TYPE
 
 pytestmark = pytest.mark.node
 
 
 @pytest.fixture(scope="module")
 def platform(eyes: KubeEyes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    tree = how_to.done(NAME, tmp_path_factory.mktemp("how-to"))
+    tree = how_to.done(tmp_path_factory.mktemp("how-to"), TYPE)
     folder: Path = tmp_path_factory.mktemp("platform")
     with running(Platform(folder, eyes.kubernetes, root=tree)) as started:
         yield started
@@ -25,7 +25,7 @@ def platform(eyes: KubeEyes, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 async def test_what_the_how_to_tries(platform: Platform) -> None:
     environment = {"CMP_PORT": str(platform.port), "CMP_DATA_DIR": str(platform.data_dir), "IMAGE": images.BUSYBOX}
-    pasted = how_to.run(platform.root, "bash", "-ec", how_to.requests(NAME), **environment)
+    pasted = how_to.run(platform.root, "bash", "-ec", how_to.requests(TYPE), **environment)
     done, wrong = how_to.answers(pasted)[-2:]
     assert (done["status"], done["reason"]) == ("stopped", "completed")
     assert (wrong["status"], wrong["reason"]) == ("failed", "exited")

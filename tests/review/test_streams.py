@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.database import Session
+from app.database import Database, Session
 from app.models import Operation
 from app.rules.access import Viewer
 from app.store import events, operations
@@ -31,12 +31,12 @@ async def test_live_events_survive_a_look_that_fails(api: Api, monkeypatch: pyte
     user = await api.user()
     look, failures = events.all_since, 0
 
-    async def fails(session: Session, after: int, limit: int) -> object:
+    async def fails(database: Database, after: int, limit: int) -> object:
         nonlocal failures
         failures += 1
         if failures < 3:
             raise RuntimeError("nobody foresaw this")
-        return await look(session, after, limit)
+        return await look(database, after, limit)
 
     monkeypatch.setattr(events, "all_since", fails)
     async with api.state.broadcaster.listening(None) as listener:

@@ -7,6 +7,7 @@ import math
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from stack import Stack
 from testbed import Unavailable
 from testbed.processes import free_port
 from testbed.traces import Collector
+from tests.stack import faults
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy/monitoring"
@@ -26,14 +28,23 @@ QUERIES = [
     for panel in json.loads(board.read_text())["panels"]
     for target in panel["targets"]
 ]
-WISH = {"instance_type": "container", "cpu_per_instance": "100m", "memory_per_instance": 64, "image": "nginx:latest"}
+ALERTS = set(re.findall(r"alert: (\w+)", (MONITORING / "alerts.yaml").read_text()))
+TOGETHER: dict[str, faults.Fault] = {
+    "CmpQuotaNearLimit": faults.full_quota,
+    "CmpCreationFailing": faults.refused_pods,
+    "CmpOperationsStuck": faults.unanswered_pods,
+    "CmpReconcileLag": faults.locked_row,
+    "CmpInvariantViolated": faults.orphan,
+    "CmpCertificateExpiry": faults.short_certificate,
+}
 _RANGE = "20s"
+_ROOM = 16
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 def hasty(rules: str) -> str:
-    """The same rules, that look back for seconds and wait for seconds."""
-    return re.sub(r"\[\d+[mh]\]", f"[{_RANGE}]", re.sub(r"for: \d+m", "for: 2s", rules))
+    """The same rules, that look back and wait for seconds instead of minutes, for minutes instead of hours."""
+    return re.sub(r"(\[|for: )(\d+)([mh])", lambda said: f"{said[1]}{said[2]}{ {'m': 's', 'h': 'm'}[said[3]] }", rules)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +62,16 @@ def stack(collector: Collector) -> Iterator[Stack]:
         "CMP_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "CMP_LOG_FORMAT": "json",
+        "CMP_LEASE_SECONDS": "2",
+        "CMP_ORPHAN_GRACE_SECONDS": "1",
+        "CMP_SWEEP_SECONDS": "20",
+        "CMP_WORKER_CONCURRENCY": str(_ROOM),
+        **{f"CMP_DEFAULT_QUOTA_{name}": "400" for name in ("CPU", "CLUSTERS", "INSTANCES")},
         **{f"CMP_RATE_{name}": "0" for name in ("ADDRESS", "TOKEN", "ACCOUNT")},
     }
     rules = hasty((MONITORING / "alerts.yaml").read_text())
     try:
-        with Stack(free_port(), seconds=1, rules=rules, settings=settings) as started:
+        with Stack(free_port(), seconds=1, rules=rules, settings=settings, certificate_days=13) as started:
             yield started
     except Unavailable as reason:
         pytest.skip(str(reason))
@@ -68,10 +84,10 @@ def client(stack: Stack) -> Iterator[httpx.Client]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def load(client: httpx.Client) -> Iterator[threading.Thread]:
     """Lists all the time; makes clusters of two and deletes them."""
-    over = threading.Event()
+    over, name = threading.Event(), f"load-{uuid.uuid4().hex[:8]}"
 
     def work() -> None:
         for number in itertools.count():
@@ -81,8 +97,8 @@ def load(client: httpx.Client) -> Iterator[threading.Thread]:
                 for _ in range(5):
                     client.get("/clusters/")
                 if number % 5 == 0:
-                    client.post("/clusters/", json={"name": f"load-{number}", "instance_count": 2, **WISH})
-                    client.delete(f"/clusters/load-{number - 20}")
+                    client.post("/clusters/", json={"name": f"{name}-{number}", "instance_count": 2, **faults.WISH})
+                    client.delete(f"/clusters/{name}-{number - 20}")
             time.sleep(0.1)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -119,11 +135,46 @@ def test_the_database_is_away_and_comes_back(stack: Stack) -> None:
     _ends(stack, "CmpApiErrors")
 
 
+def test_no_worker_is_awake(stack: Stack) -> None:
+    with faults.frozen(stack.workers):
+        _fires(stack, "CmpNoWorker")
+    _ends(stack, "CmpNoWorker")
+
+
+def test_a_worker_sleeps_longer_than_its_leases(stack: Stack, client: httpx.Client) -> None:
+    """What it had is the other one's by then. Again, where that was not seen for as long as the alert waits."""
+    for _ in range(3):
+        with faults.busy_workers(stack, client, _ROOM), faults.frozen(stack.workers[:1]):
+            time.sleep(5)
+        with contextlib.suppress(AssertionError):
+            _fires(stack, "CmpLeasesFlapping", 12)
+            break
+    else:
+        pytest.fail("CmpLeasesFlapping does not fire")
+    _ends(stack, "CmpLeasesFlapping")
+
+
+def test_the_other_alerts(stack: Stack, client: httpx.Client) -> None:
+    """None of these faults hides another, so that they are waited for together."""
+    seen: set[str] = set()
+
+    def all_seen() -> bool:
+        seen.update(stack.prometheus.firing())
+        return seen >= set(TOGETHER)
+
+    with contextlib.ExitStack() as going_on:
+        for fault in TOGETHER.values():
+            going_on.enter_context(fault(stack, client))
+        _eventually(all_seen, lambda: f"{set(TOGETHER) - seen} do not fire", 180)
+    for alert in TOGETHER:
+        _ends(stack, alert)
+
+
 def test_a_wish_is_followed_through_both_kinds_of_process(
     stack: Stack, client: httpx.Client, collector: Collector
 ) -> None:
     _ends(stack, "CmpKubernetesUnreachable")
-    made = client.post("/clusters/", json={"name": "followed", "instance_count": 1, **WISH}, params={"wait": 60})
+    made = client.post("/clusters/", json={"name": "followed", "instance_count": 1, **faults.WISH}, params={"wait": 60})
     assert made.json()["phase"] == "running", made.text
     operation = made.json()["operation"]["id"]
 
@@ -137,13 +188,20 @@ def test_a_wish_is_followed_through_both_kinds_of_process(
     _eventually(whole, lambda: "no trace from the API to a Pod", 30)
 
 
+def test_no_alert_was_left_out(stack: Stack) -> None:
+    """By Prometheus' own account of this run."""
+    fired = stack.prometheus.query('group by (alertname) (max_over_time(ALERTS{alertstate="firing"}[1h]))')
+    assert {sample["metric"]["alertname"] for sample in fired} == ALERTS
+    assert stack.prometheus.firing() == set()
+
+
 def _has_data(stack: Stack, expression: str) -> bool:
     found = stack.prometheus.query(expression.replace("$__rate_interval", _RANGE))
     return any(not math.isnan(float(sample["value"][1])) for sample in found)
 
 
-def _fires(stack: Stack, alert: str) -> None:
-    _eventually(lambda: alert in stack.prometheus.firing(), lambda: f"{alert} does not fire", 90)
+def _fires(stack: Stack, alert: str, seconds: float = 150) -> None:
+    _eventually(lambda: alert in stack.prometheus.firing(), lambda: f"{alert} does not fire", seconds)
 
 
 def _ends(stack: Stack, alert: str) -> None:

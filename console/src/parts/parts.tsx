@@ -3,7 +3,7 @@ import { Alert, Badge, Button, Card, Center, Group, Loader, Progress, Stack, Tex
 import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
-import { ProblemError, titleOf, unanswered } from "../api/client";
+import { ProblemError, titleOf } from "../api/client";
 import { Copy } from "./copy";
 import { ago, exactly, sentence } from "./words";
 
@@ -60,9 +60,7 @@ export function Ago({ when }: { when: string }) {
 /** What went wrong, in CMP's own words, with the id that an administrator can look up. */
 export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
   if (error === null || error === undefined) return null;
-  // A page's own script that cannot be fetched comes without a problem.
-  const shown = error instanceof TypeError && /import|fetch/i.test(error.message) ? unanswered(error) : error;
-  const problem = shown instanceof ProblemError ? shown.problem : null;
+  const problem = error instanceof ProblemError ? error.problem : null;
   return (
     <Alert role="alert" color="red" icon={<IconAlertTriangle aria-hidden />} title={titleOf(problem)} variant="light">
       <Text size="sm" style={{ overflowWrap: "anywhere", whiteSpace: "pre-line" }}>
