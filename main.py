@@ -39,6 +39,7 @@ from app.routers import (
     keys,
     metrics,
     middleware,
+    notifications,
     oauth,
     openapi,
     operations,
@@ -77,6 +78,7 @@ _NOUNS = (
     grants,
     transfers,
     audit,
+    notifications,
     keys,
     platform,
 )  # looked through in this order for every request

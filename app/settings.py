@@ -203,6 +203,34 @@ class Settings(BaseSettings):
     kubevirt_namespace: Namespace = Field(
         "kubevirt", description="Where KubeVirt is installed: its virt-api reaches the ports of VMs for those who may."
     )
+    webhook_http: bool = Field(
+        False, description="Whether notifications may go to plain http:// too: anybody on the way then reads them."
+    )
+    webhook_cidrs: list[Range] = Field(
+        [],
+        description="Where webhooks may go beside the internet, such as 10.1.2.0/24: without it, no private, local or "
+        "metadata address is connected to, and none of CMP_EGRESS_EXCEPT. JSON list.",
+    )
+    notification_seconds: float = Field(
+        10.0, gt=0, le=60, description="How long one try to deliver a notification may take."
+    )
+    notification_retry_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=600,
+        description="How long after a try that failed the next one is. Each further pause is four times as long, up to "
+        "six hours; after a day it is given up.",
+    )
+    smtp_host: str | None = Field(
+        None, description="Mail server for notifications. Without it, one is told by webhooks only."
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="tls: from the first byte, mostly on port 465. none: for a server on this machine."
+    )
+    smtp_user: str | None = Field(None, description="Whom CMP signs in as there; without it, it does not.")
+    smtp_password: SecretStr | None = Field(None, description="With which password.")
+    smtp_from: str = Field("cmp@localhost", description="The address that the mail is from.")
     metrics_port: int | None = Field(
         None,
         ge=0,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Mapping[str, Any])
 _ID = re.compile(r"[0-9a-f]{4,8}(-[0-9a-f-]*)?")
+_LISTED = ("instance", "operation", "token")
 _SEARCHABLE = re.compile(r"[-._@A-Za-z0-9]{1,63}")
 
 
@@ -102,7 +103,9 @@ class Missing(click.ClickException):
     exit_code = 5
 
     def __init__(self, noun: str, key: str) -> None:
-        nouns = "instances" if noun == "instance" else "operations" if noun == "operation" else "clusters"
+        nouns = (
+            "notifications" if noun in ("subscription", "delivery") else f"{noun}s" if noun in _LISTED else "clusters"
+        )
         shown = "".join(letter if letter.isprintable() else "?" for letter in key)
         super().__init__(f"There is no {noun} {shown}, or it is not yours.\nNext: cmpctl {nouns} list")
 

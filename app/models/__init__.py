@@ -9,12 +9,15 @@ from app.models.catalogue import Flavour, Image, Platform
 from app.models.clusters import Cluster, ClusterGrant, ClusterTransfer, Instance, LedgerEntry
 from app.models.history import Event, Operation
 from app.models.identity import DeviceCode, ProviderIdentity, RefreshToken, SigningKey
+from app.models.notifications import Delivery, QuotaLevel, Subscription
 from app.models.processes import IdempotencyKey, Worker
 from app.models.users import ApiToken, User
 from app.models.words import (
     AuditOutcome,
+    Channel,
     ClusterPhase,
     CredentialKind,
+    DeliveryStatus,
     GrantLevel,
     InstanceOperation,
     InstanceStatus,
@@ -24,6 +27,7 @@ from app.models.words import (
     QuotaStrategy,
     Reason,
     Role,
+    Topic,
     UserKind,
     Wanted,
 )
@@ -34,11 +38,14 @@ __all__ = [
     "AuditEntry",
     "AuditOutcome",
     "Base",
+    "Channel",
     "Cluster",
     "ClusterGrant",
     "ClusterPhase",
     "ClusterTransfer",
     "CredentialKind",
+    "Delivery",
+    "DeliveryStatus",
     "DeviceCode",
     "Event",
     "Flavour",
@@ -55,11 +62,14 @@ __all__ = [
     "OperationStatus",
     "Platform",
     "ProviderIdentity",
+    "QuotaLevel",
     "QuotaStrategy",
     "Reason",
     "RefreshToken",
     "Role",
     "SigningKey",
+    "Subscription",
+    "Topic",
     "User",
     "UserKind",
     "UtcDateTime",

@@ -149,3 +149,23 @@ class AuditOutcome(enum.StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class Channel(enum.StrEnum):
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+
+
+class Topic(enum.StrEnum):
+    """What one may be told of; `rules.notifications` says which events those are."""
+
+    QUOTA_THRESHOLD = "quota.threshold"
+    CLUSTER_FAILED = "cluster.failed"
+    INSTANCE_FAILED = "instance.failed"
+    OPERATION_FAILED = "operation.failed"
+
+
+class DeliveryStatus(enum.StrEnum):
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GAVE_UP = "gave_up"

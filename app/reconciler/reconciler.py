@@ -10,16 +10,20 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from app.database import Database
+from app.delivery import Mail, Webhooks
+from app.delivery.mail import Server
 from app.errors import CmpError
 from app.k8s_service import KubernetesService
 from app.reconciler import survey, sweeps
 from app.reconciler.cluster import Visitor
 from app.reconciler.loop import Loop
+from app.reconciler.notifier import Notifier
 from app.reconciler.watcher import watch
+from app.rules.addresses import Fence
 from app.rules.sealing import Sealer
 from app.settings import Settings
-from app.store import leases, workers
-from app.telemetry import metrics
+from app.store import leases, notifications, workers
+from app.telemetry import VERSION, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +33,7 @@ _BEAT_IN_TROUBLE_SECONDS = 2.0
 _ORPHAN_SECONDS = 60.0
 _DRIFT_SECONDS = 300.0
 _PRUNE_SECONDS = 3600.0
+_THRESHOLD_SECONDS = 5.0
 _CERTIFICATES_SECONDS = 600.0
 
 
@@ -61,6 +66,7 @@ class Reconciler:
             on_commit=on_commit,
         )
         self.loop = Loop(self._visitor, concurrency=settings.worker_concurrency)
+        self._notifier = _notifier(settings, database, sealer)
         watch(service, self.loop.hint)
 
     def nudge(self, cluster_id: uuid.UUID) -> None:
@@ -88,6 +94,8 @@ class Reconciler:
                 tasks.create_task(self._every(self._survey, lambda: self._settings.metrics_seconds), name="survey")
                 tasks.create_task(self._every(self._read_certificates, lambda: _CERTIFICATES_SECONDS), name="expiry")
                 await self._forget_the_dead()
+                tasks.create_task(self._notifier.run(), name="notifier")
+                tasks.create_task(self._every(self._sweep_thresholds, lambda: _THRESHOLD_SECONDS), name="thresholds")
                 await self._synced()
                 tasks.create_task(self.loop.run(), name="reconciler loop")
                 for chore, seconds in (
@@ -110,6 +118,7 @@ class Reconciler:
             return
         try:
             await self._database.run(leases.forget_all)
+            await self._database.run(notifications.all_forget)
         except Exception:
             log.warning("old leases are left to run out", exc_info=True)
 
@@ -156,6 +165,9 @@ class Reconciler:
     async def _sweep_quota(self) -> None:
         await sweeps.quota_drift(self._database)
 
+    async def _sweep_thresholds(self) -> None:
+        await sweeps.thresholds(self._database)
+
     async def _prune(self) -> None:
         await sweeps.prune(
             self._database,
@@ -198,3 +210,22 @@ class Reconciler:
 
 def _spread(seconds: float) -> Callable[[], float]:
     return lambda: seconds * random.uniform(0.5, 1.5)  # noqa: S311
+
+
+def _notifier(settings: Settings, database: Database, sealer: Sealer) -> Notifier:
+    seconds = settings.notification_seconds
+    fence = Fence(settings.egress_except, settings.webhook_cidrs)
+    webhooks = Webhooks(fence, http=settings.webhook_http, seconds=seconds, version=VERSION)
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password is not None else None
+    server = settings.smtp_host and Server(
+        settings.smtp_host, settings.smtp_port, settings.smtp_tls, settings.smtp_user, password, settings.smtp_from,
+        seconds,
+    )  # fmt: skip
+    return Notifier(
+        database,
+        webhooks,
+        Mail(server or None),
+        sealer,
+        seconds=seconds,
+        first_pause=settings.notification_retry_seconds,
+    )

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from app.database import Database
-from app.models import ClusterPhase, InstanceStatus, InstanceType, OperationKind
+from app.models import Channel, ClusterPhase, InstanceStatus, InstanceType, OperationKind
 from app.rules.quota import Amounts
 from app.store import survey
 from app.telemetry import metrics
@@ -16,6 +16,7 @@ _UNITS = {"cpu": 0.001, "memory": 2.0**20, "storage": 2.0**20}
 _Counts = dict[tuple[str, ...], int]
 _PHASES: _Counts = dict.fromkeys(itertools.product(InstanceType, ClusterPhase), 0)
 _STATUSES: _Counts = dict.fromkeys(itertools.product(InstanceType, InstanceStatus), 0)
+_CHANNELS: _Counts = dict.fromkeys([(channel,) for channel in Channel], 0)
 _KINDS: _Counts = dict.fromkeys([(kind,) for kind in OperationKind], 0)
 
 
@@ -33,6 +34,9 @@ async def show(database: Database, accounts: int) -> None:
             "cmp_operations_oldest_seconds": _KINDS | {(kind,): seconds for kind, seconds in found.oldest.items()},
             "cmp_clusters_overdue": {(): found.overdue},
             "cmp_clusters_overdue_seconds": {(): found.overdue_seconds},
+            "cmp_notifications_waiting": _CHANNELS | {(channel,): n for channel, (n, _) in found.waiting.items()},
+            "cmp_notifications_overdue_seconds": _CHANNELS
+            | {(channel,): seconds for channel, (_, seconds) in found.waiting.items()},
             "cmp_leases": {(): found.leases},
             "cmp_workers": {("up",): found.workers - found.blind, ("away",): found.blind},
             "cmp_quota_used": dict(_amounts(used)),

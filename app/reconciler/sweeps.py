@@ -3,14 +3,28 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 
 from app import auth
-from app.database import Database, Session
+from app.database import Database, Row, Session
 from app.errors import CmpError
 from app.k8s_service import ClusterRef, KubernetesService, OwnedNamespace
-from app.store import audit, events, idempotency, leases, operations, sign_ins, tokens, workers
+from app.rules import notifications as told
+from app.rules.quota import account_of
+from app.store import (
+    audit,
+    events,
+    idempotency,
+    leases,
+    ledger,
+    notifications,
+    operations,
+    sign_ins,
+    tokens,
+    workers,
+)
 from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -18,6 +32,7 @@ log = structlog.get_logger(__name__)
 _CHUNK = 500
 _ABANDONED = timedelta(hours=9)  # longer than streams are open, unless they are allowed to be
 _WORKER_KEPT = timedelta(minutes=10)
+_UNCONFIRMED_KEPT = timedelta(days=7)
 
 
 async def orphans(database: Database, service: KubernetesService, installation_id: str, grace_seconds: float) -> int:
@@ -63,11 +78,25 @@ async def quota_drift(database: Database) -> int:
     return off
 
 
+async def thresholds(database: Database) -> int:
+    """Of accounts that want to be told: whose use went over a threshold of their quota. Answers how many."""
+    async with database.reading() as session:
+        watched = await notifications.all_watched(session)
+    moved = [row["id"] for row in watched if _levels(row)[0] != (row["levels"] or {})]
+    found = 0
+    for account_id in moved:
+        found += await database.run(lambda session, account_id=account_id: _note_levels(session, account_id))  # type: ignore[misc]
+    return found
+
+
 async def prune(database: Database, *, history_days: int, audit_days: int, idempotency_hours: int) -> None:
     now = datetime.now(UTC)
     await database.run(lambda session: events.prune(session, now - timedelta(days=history_days)))
     await database.run(lambda session: operations.prune(session, now - timedelta(days=history_days)))
     await database.run(lambda session: idempotency.prune(session, now - timedelta(hours=idempotency_hours)))
+    await database.run(
+        lambda session: notifications.all_prune(session, now - timedelta(days=history_days), now - _UNCONFIRMED_KEPT)
+    )
     await database.run(lambda session: audit.abandon(session, now - _ABANDONED, now))
     await database.run(lambda session: audit.prune(session, now - timedelta(days=audit_days)))
     await database.run(lambda session: tokens.all_remove_ended_sign_ins(session, now))
@@ -88,6 +117,37 @@ async def _recount(session: Session, account_id: uuid.UUID) -> bool:
         message=f"the counters were off the ledger and are repaired: {said}",
     )
     return True
+
+
+async def _note_levels(session: Session, account_id: uuid.UUID) -> bool:
+    """Under the account's lock, so that of several workers one tells of it."""
+    await ledger.lock_account(session, account_id)
+    for row in await notifications.all_watched(session, account_id):
+        levels, crossed = _levels(row)
+        await notifications.write_levels(session, account_id, levels)
+        await events.add_many(session, [_crossing(row, dimension, share) for dimension, share in crossed])
+        return bool(crossed)
+    return False
+
+
+def _levels(row: Row) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    return told.levels(row["levels"] or {}, account_of(row))
+
+
+def _crossing(row: Row, dimension: str, share: int) -> dict[str, Any]:
+    used, quota = row[f"used_{dimension}"], row[f"quota_{dimension}"]
+    message = (
+        f"{share} % of the quota of {dimension} is reached: {_amount(dimension, used)} of {_amount(dimension, quota)}"
+    )
+    return events.entry(
+        kind="quota.threshold", owner_id=row["id"], status=str(share), reason=dimension, message=message
+    )
+
+
+def _amount(dimension: str, amount: int) -> str:
+    return {"cpu": f"{amount / 1000:g} cores", "memory": f"{amount} MiB", "storage": f"{amount} MiB"}.get(
+        dimension, str(amount)
+    )
 
 
 async def _report(database: Database, cluster_id: uuid.UUID, owned: OwnedNamespace) -> None:

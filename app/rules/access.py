@@ -40,6 +40,7 @@ class Permission(enum.StrEnum):
     INSTANCES_REACH = "instances:reach"
     SELF_READ = "self:read"
     TOKENS_WRITE = "tokens:write"
+    NOTIFICATIONS_WRITE = "notifications:write"
     CATALOGUE_READ = "catalogue:read"
     CATALOGUE_WRITE = "catalogue:write"
     EVERYONES = "everyones"
@@ -81,12 +82,17 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
     Permission.SELF_READ: (
         "viewer user operator admin",
         "read operate write admin",
-        "see who one is, one's quota, tokens and audit trail",
+        "see who one is, one's quota, tokens, subscriptions and audit trail",
     ),
     Permission.TOKENS_WRITE: (
         "viewer user operator admin",
         "write",
         "make, revoke and replace one's own tokens, end sign-ins, set one's password",
+    ),
+    Permission.NOTIFICATIONS_WRITE: (
+        "user operator admin",
+        "write",
+        "say where one is told of failures and of one's quota, and be told again",
     ),
     Permission.CATALOGUE_READ: (
         "viewer user operator admin",

@@ -27,6 +27,13 @@ from app.schemas.clusters import (
 from app.schemas.events import EventRead
 from app.schemas.fields import ClusterName, Image, In, LabelKey, LabelValue, Out, Username
 from app.schemas.instances import BulkOperate, Capabilities, InstanceRead, Operate, OperateResult, UsageRead
+from app.schemas.notifications import (
+    DeliveryRead,
+    SubscriptionConfirm,
+    SubscriptionCreate,
+    SubscriptionCreated,
+    SubscriptionRead,
+)
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, PlatformRead, Problem
 from app.schemas.sharing import GrantPut, GrantRead, TransferCreate, TransferRead
@@ -72,6 +79,7 @@ __all__ = [
     "ClusterSummary",
     "ContainerSettings",
     "ContainerSettingsRead",
+    "DeliveryRead",
     "Dimensions",
     "EventRead",
     "FlavourChange",
@@ -105,6 +113,10 @@ __all__ = [
     "QuotaRead",
     "Resealed",
     "Settings",
+    "SubscriptionConfirm",
+    "SubscriptionCreate",
+    "SubscriptionCreated",
+    "SubscriptionRead",
     "TokenCreate",
     "TokenRead",
     "TransferCreate",

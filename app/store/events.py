@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.database import Database, Row, Session, affected
 from app.models import Cluster, Event, Instance
 from app.rules.access import Viewer
-from app.store import sharing
+from app.store import notifications, sharing
 from app.store.paging import Page, PageRequest
 
 COLUMNS = list(Event.__table__.columns)
@@ -54,10 +54,12 @@ def entry(
 
 
 async def add_many(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows as column dicts; `created_at` is set here where they have none."""
+    """Rows as column dicts; `created_at` is set here where they have none. Who wants to be told of them will be."""
     if rows:
         now = datetime.now(UTC)
-        await session.execute(sa.insert(Event), [{"created_at": now} | row for row in rows])
+        dated = [{"created_at": now} | row for row in rows]
+        await session.execute(sa.insert(Event), dated)
+        await notifications.tell(session, dated)
 
 
 async def latest_id(session: Session) -> int:
@@ -118,6 +120,14 @@ async def since(session: Session, owner_id: uuid.UUID | None, after: int, limit:
     if owner_id is not None:
         statement = statement.where(Event.owner_id == owner_id)
     return [dict(row) for row in (await session.execute(statement)).mappings()]
+
+
+async def count_since(session: Session, owner_id: uuid.UUID, kind: str, oldest: datetime) -> int:
+    """How many of that kind an owner has that are not older than that."""
+    counted = sa.select(sa.func.count()).where(
+        Event.owner_id == owner_id, Event.kind == kind, Event.created_at >= oldest
+    )
+    return int(await session.scalar(counted) or 0)
 
 
 async def prune(session: Session, older_than: datetime) -> int:

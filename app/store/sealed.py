@@ -6,11 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.database import Session, affected
-from app.models import Cluster, SigningKey
+from app.models import Cluster, SigningKey, Subscription
 
 # (rows, column, what names the row it is bound to)
 _WHERE: tuple[tuple[Any, Any, Callable[[Any], str]], ...] = (
     (Cluster.id, Cluster.secrets, str),
+    (Subscription.id, Subscription.secret, str),
     (SigningKey.kid, SigningKey.private, lambda kid: f"signing key {kid}"),
 )
 

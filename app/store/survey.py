@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from app.database import Session, utc_now
-from app.models import Cluster, Instance, Operation, User, Worker
+from app.models import Cluster, Delivery, Instance, Operation, Subscription, User, Worker
 from app.rules.quota import DIMENSIONS, Account, Amounts, account_of
 
 Counts = dict[tuple[str, ...], int]
@@ -27,6 +27,8 @@ class Survey:
     oldest: dict[str, float]
     overdue: int
     overdue_seconds: float
+    waiting: dict[str, tuple[int, float]]
+    """Notifications by channel: how many, and how many seconds the longest due of them is late."""
     leases: int
     workers: int
     blind: int
@@ -59,6 +61,7 @@ async def all_of(session: Session, accounts: int) -> Survey:
         oldest={kind: max(0.0, (now - first).total_seconds()) for kind, _, first in operations},
         overdue=overdue,
         overdue_seconds=overdue_seconds,
+        waiting=await _waiting(session),
         leases=await _count(session, Cluster.lease_until >= utc_now()),
         workers=await _count(session, at_work),
         blind=await _count(session, sa.and_(at_work, Worker.kubernetes_error.is_not(None))),
@@ -82,6 +85,14 @@ async def _overdue(session: Session) -> tuple[int, float]:
     )
     count, first, now = (await session.execute(statement)).one()
     return count, 0.0 if first is None else max(0.0, (now - first).total_seconds())
+
+
+async def _waiting(session: Session) -> dict[str, tuple[int, float]]:
+    columns = (Subscription.channel, sa.func.count(), sa.func.min(Delivery.due_at), utc_now().label("now"))
+    statement = sa.select(*columns).join(Subscription, Subscription.id == Delivery.subscription_id)
+    statement = statement.where(Delivery.due_at.is_not(None)).group_by(Subscription.channel)
+    rows = (await session.execute(statement)).all()
+    return {row[0]: (row[1], max(0.0, (row.now - row[2]).total_seconds())) for row in rows}
 
 
 async def _nearest(session: Session, most: int) -> dict[str, Account]:

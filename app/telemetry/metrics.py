@@ -23,7 +23,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.models import OperationKind, OperationStatus
+from app.models import Channel, DeliveryStatus, OperationKind, OperationStatus
 from app.telemetry.version import VERSION
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -91,13 +91,21 @@ LAG_SECONDS = Histogram(
     "cmp_reconcile_lag_seconds", "How late clusters were visited that were due.", buckets=(*_QUICK, 30.0, 60.0, 300.0)
 )
 RECONCILE_ERRORS = Counter(
-    "cmp_reconcile_errors", "What a worker logged and goes on from: visit, poll for due clusters, chore.", ["where"]
+    "cmp_reconcile_errors",
+    "What a worker logged and goes on from: visit, poll for due clusters, chore, notify.",
+    ["where"],
 )
 INVARIANT_VIOLATIONS = Counter(
     "cmp_invariant_violations",
     "What must never be and was found. quota_drift: counters off the ledger, repaired. orphan: a namespace of ours "
     "that no cluster has and no deletion explains, left alone.",
     ["invariant"],
+)
+
+DELIVERIES = Counter(
+    "cmp_notification_tries",
+    "Tries to deliver a notification, by how they ended; gave_up: messages that were tried for a day.",
+    ["channel", "outcome"],
 )
 
 _OPERATIONS = Counter("cmp_operations_finished", "Operations that ended.", ["kind", "outcome"])
@@ -113,13 +121,16 @@ _TO_RUNNING = Histogram(
 _RUNS_AFTERWARDS = frozenset({OperationKind.CLUSTER_CREATE, OperationKind.CLUSTER_SCALE, OperationKind.INSTANCE_START})
 _ENDS = (OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.CANCELLED)
 
+for _channel in Channel:
+    for _outcome in (DeliveryStatus.DELIVERED, "failed", DeliveryStatus.GAVE_UP):
+        DELIVERIES.labels(_channel, _outcome)
 # What alerts compare with its own past must be there before it first happens.
 for _kind in OperationKind:
     for _end in _ENDS:
         _OPERATIONS.labels(_kind, _end)
 for _counter, _words in (
     (VISITS, ("settled", "lost", "held", "failed")),
-    (RECONCILE_ERRORS, ("visit", "poll", "chore")),
+    (RECONCILE_ERRORS, ("visit", "poll", "chore", "notify")),
     (INVARIANT_VIOLATIONS, ("quota_drift", "orphan")),
 ):
     for _word in _words:
@@ -132,6 +143,11 @@ PLATFORM_FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "cmp_operations_oldest_seconds": ("Since the oldest of those was wished.", ("kind",)),
     "cmp_clusters_overdue": ("Clusters that are due and that no worker has.", ()),
     "cmp_clusters_overdue_seconds": ("How long the longest overdue of them is.", ()),
+    "cmp_notifications_waiting": ("Notifications that are not delivered yet.", ("channel",)),
+    "cmp_notifications_overdue_seconds": (
+        "How long the longest due of them has been waiting for its turn.",
+        ("channel",),
+    ),
     "cmp_leases": ("Clusters that some worker has.", ()),
     "cmp_workers": (
         "Workers that were at work within the last minute; kubernetes: whether they can read it, `up` or `away`.",

@@ -408,6 +408,73 @@ class Instances(AsyncFace):
         return answer
 
 
+class Notifications(AsyncFace):
+    def list(
+        self, *, limit: int | None = None, sort: Literal["created_at", "-created_at"] | None = None
+    ) -> AsyncPages[models.SubscriptionRead]:
+        """Where you are told of what."""
+        return self._pages(Call("GET", at("/api/v1/notifications/"), query={"limit": limit, "sort": sort}))
+
+    async def create(
+        self, body: models.SubscriptionCreate, *, idempotency_key: str | None = None
+    ) -> models.SubscriptionCreated:
+        """Be told by webhook or mail. Webhooks are signed as Standard Webhooks has it, with a secret that is in
+        this answer only. A mail address gets a code first, to be confirmed with.
+        """
+        answer: models.SubscriptionCreated = await self._send(
+            Call("POST", at("/api/v1/notifications/"), json=body, idempotency_key=idempotency_key)
+        )
+        return answer
+
+    async def delete(self, subscription: str) -> None:
+        """Be told there no more. What is waiting to be delivered goes with it."""
+        await self._send(Call("DELETE", at("/api/v1/notifications/{}", subscription)))
+
+    async def get(self, subscription: str) -> models.SubscriptionRead:
+        """One subscription."""
+        answer: models.SubscriptionRead = await self._send(Call("GET", at("/api/v1/notifications/{}", subscription)))
+        return answer
+
+    async def confirm(
+        self, subscription: str, body: models.SubscriptionConfirm, *, idempotency_key: str | None = None
+    ) -> models.SubscriptionRead:
+        """Confirm a mail address."""
+        answer: models.SubscriptionRead = await self._send(
+            Call(
+                "POST", at("/api/v1/notifications/{}/confirm", subscription), json=body, idempotency_key=idempotency_key
+            )
+        )
+        return answer
+
+    def deliveries(
+        self, subscription: str, *, limit: int | None = None, sort: Literal["created_at", "-created_at"] | None = None
+    ) -> AsyncPages[models.DeliveryRead]:
+        """What was sent to a subscription, and what became of it."""
+        return self._pages(
+            Call("GET", at("/api/v1/notifications/{}/deliveries", subscription), query={"limit": limit, "sort": sort})
+        )
+
+    async def resend(
+        self, subscription: str, delivery: str, *, idempotency_key: str | None = None
+    ) -> models.DeliveryRead:
+        """Send a message again. Under the same id, and tried again for a day."""
+        answer: models.DeliveryRead = await self._send(
+            Call(
+                "POST",
+                at("/api/v1/notifications/{}/deliveries/{}/resend", subscription, delivery),
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    async def test(self, subscription: str, *, idempotency_key: str | None = None) -> models.DeliveryRead:
+        """Be sent a ping now."""
+        answer: models.DeliveryRead = await self._send(
+            Call("POST", at("/api/v1/notifications/{}/test", subscription), idempotency_key=idempotency_key)
+        )
+        return answer
+
+
 class Operations(AsyncFace):
     def list(
         self,

@@ -16,9 +16,11 @@ class Listing(TypedDict, Generic[T]):
 
 Access = Literal["owner", "role", "manage", "operate", "view"]
 AuditOutcome = Literal["pending", "done", "refused", "failed", "unknown"]
+Channel = Literal["webhook", "email"]
 ClusterAction = Literal["operate", "change", "scale", "share", "transfer", "delete"]
 ClusterPhase = Literal["pending", "provisioning", "running", "degraded", "failed", "deleting"]
 CredentialKind = Literal["bearer", "client", "oauth", "browser"]
+DeliveryStatus = Literal["waiting", "delivered", "gave_up"]
 GrantLevel = Literal["view", "operate", "manage"]
 InstanceOperation = Literal["start", "stop", "suspend", "resume", "restart", "reboot", "migrate", "replace"]
 InstanceStatus = Literal[
@@ -49,6 +51,7 @@ Permission = Literal[
     "instances:reach",
     "self:read",
     "tokens:write",
+    "notifications:write",
     "catalogue:read",
     "catalogue:write",
     "everyones",
@@ -61,6 +64,7 @@ Permission = Literal[
 QuotaStrategy = Literal["allocated", "running"]
 Role = Literal["admin", "operator", "user", "viewer"]
 Scope = Literal["read", "operate", "write", "admin"]
+Topic = Literal["quota.threshold", "cluster.failed", "instance.failed", "operation.failed"]
 UserKind = Literal["person", "service"]
 
 
@@ -323,6 +327,17 @@ class ContainerSettingsRead(TypedDict):
     user: NotRequired[int | None]
     volumes: NotRequired[list[EmptyVolumeOutput | PersistentVolumeOutput]]
     working_dir: NotRequired[str | None]
+
+
+class DeliveryRead(TypedDict):
+    attempts: int
+    created_at: str
+    id: str
+    next_try_at: str | None
+    said: str | None
+    status: DeliveryStatus
+    topic: str
+    tried_at: str | None
 
 
 class Dimensions(TypedDict):
@@ -745,6 +760,39 @@ class RootDiskOutput(TypedDict):
     size: NotRequired[int | None]
     storage_class: NotRequired[str | None]
     type: NotRequired[Literal["image", "persistent", "blank"]]
+
+
+class SubscriptionConfirm(TypedDict):
+    code: str
+
+
+class SubscriptionCreate(TypedDict):
+    channel: Channel
+    target: str
+    topics: NotRequired[list[Topic]]
+
+
+class SubscriptionCreated(TypedDict):
+    """The secret is shown this once, and is None in the repeated answer to an Idempotency-Key."""
+
+    channel: Channel
+    confirmed: bool
+    created_at: str
+    failures: int
+    id: str
+    secret: str | None
+    target: str
+    topics: list[Topic]
+
+
+class SubscriptionRead(TypedDict):
+    channel: Channel
+    confirmed: bool
+    created_at: str
+    failures: int
+    id: str
+    target: str
+    topics: list[Topic]
 
 
 class TokenCreate(TypedDict):

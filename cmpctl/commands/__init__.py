@@ -13,6 +13,7 @@ def sections() -> dict[str, list[click.Command]]:
         catalogue,
         clusters,
         instances,
+        notifications,
         operations,
         raw,
         reach,
@@ -48,7 +49,14 @@ def sections() -> dict[str, list[click.Command]]:
             catalogue.images,
             account.quota,
         ],
-        "You": [account.whoami, account.profiles, tokens.tokens, account.password, account.logout],
+        "You": [
+            account.whoami,
+            account.profiles,
+            tokens.tokens,
+            notifications.notifications,
+            account.password,
+            account.logout,
+        ],
         "The platform": [users.users, admin.admin, catalogue.policy, audit.audit],
         "Beside": [raw.api, raw.version, raw.completion],
     }

@@ -19,8 +19,10 @@ import pytest
 from cmpctl.client.client import Client
 from cmpctl.main import main
 from tests.cmpctl.record import Record
+from tests.e2e.platform import free_port
 
 PATIENCE = 20.0
+MAIL_PORT = free_port()
 _begin = Client.__init__
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cmpctl.command import Cmpctl
+from tests.cmpctl.command import MAIL_PORT, Cmpctl
 from tests.cmpctl.record import Record
 from tests.e2e.platform import Platform, running, simulator
 
@@ -30,7 +30,8 @@ def kubernetes() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def platform(kubernetes: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(Platform(tmp_path_factory.mktemp("platform"), kubernetes)) as started:
+    mail = {"CMP_SMTP_HOST": "127.0.0.1", "CMP_SMTP_PORT": str(MAIL_PORT), "CMP_SMTP_TLS": "none"}
+    with running(Platform(tmp_path_factory.mktemp("platform"), kubernetes, extra=mail)) as started:
         yield started
 
 

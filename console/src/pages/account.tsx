@@ -17,6 +17,7 @@ const PERMISSIONS: Record<Schemas["Permission"], string> = {
   "instances:reach": "Commands, ports, consoles and screens of instances",
   "self:read": "See yourself: quota, tokens, audit trail",
   "tokens:write": "Make, revoke and replace your tokens, end sign-ins, set your password",
+  "notifications:write": "Say where you are told of failures and of your quota",
   "catalogue:read": "See flavours, images and the policy",
   "catalogue:write": "Change flavours, images and the policy",
   everyones: "What you may with your own, with everybody's too",

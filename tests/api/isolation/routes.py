@@ -156,6 +156,22 @@ def _users() -> list[Row]:
     ]
 
 
+def _notifications() -> list[Row]:
+    at: dict[str, Any] = {"noun": "subscription", "alone": True}
+    path, read, write = "/api/v1/notifications/{subscription}", (P.SELF_READ,), (P.NOTIFICATIONS_WRITE,)
+    told = {"channel": "webhook", "target": "https://told.example.org/"}
+    return [
+        Row("GET", "/api/v1/notifications/", read),
+        Row("POST", "/api/v1/notifications/", write, body=told),
+        Row("GET", path, read, **at),
+        Row("DELETE", path, write, **at),
+        Row("POST", f"{path}/confirm", write, body={"code": "any"}, **at),
+        Row("POST", f"{path}/test", write, **at),
+        Row("GET", f"{path}/deliveries", read, **at),
+        Row("POST", f"{path}/deliveries/{{delivery}}/resend", write, **at),
+    ]
+
+
 def _catalogue() -> list[Row]:
     read, write = (P.CATALOGUE_READ,), (P.CATALOGUE_WRITE,)
     rows = [
@@ -186,6 +202,7 @@ GROUPS = {
     "instances": _instances(),
     "history": _history(),
     "users": _users(),
+    "notifications": _notifications(),
     "catalogue": _catalogue(),
     "public": _public(),
 }

@@ -52,6 +52,7 @@ class Things:
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     identity: str = ""
     token: str = ""
+    delivery: str = ""
 
 
 @dataclass
@@ -185,6 +186,9 @@ async def _things(world: World, owner: Caller, name: str, entry: str) -> Things:
     identity = await api.admin.post(f"/users/{owner.id}/identities", json=subject)
     assert (stopped.status_code, offer.status_code, identity.status_code) == (200, 200, 201)
     token = (await owner.get("/tokens/")).json()["items"][0]["id"]
+    told = {"channel": "webhook", "target": f"https://{owner.name}.example.org/"}
+    subscription = (await owner.post("/notifications/", json=told)).json()["id"]
+    delivery = (await owner.post(f"/notifications/{subscription}/test")).json()["id"]
     listed = f"{CANARY}-hidden" if entry == "hidden" else "offered"
     keys = {
         ("cluster", "id"): cluster["id"],
@@ -198,10 +202,11 @@ async def _things(world: World, owner: Caller, name: str, entry: str) -> Things:
         ("user", "id"): owner.id,
         ("user", "name"): owner.name,
         ("token", "id"): token,
+        ("subscription", "id"): subscription,
         ("flavour", "name"): listed,
         ("image", "name"): listed,
     }
-    return Things(keys, identity.json()["id"], token)
+    return Things(keys, identity.json()["id"], token, delivery)
 
 
 async def _joins(world: World, sharer: Caller, caller: Caller, role: Role, level: GrantLevel | None) -> None:
