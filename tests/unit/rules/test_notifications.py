@@ -9,7 +9,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.models import QuotaStrategy, Topic
 from app.rules import notifications as rules
-from app.rules.quota import Account, Amounts
+from app.rules.quota import DIMENSIONS, Account, Amounts
 
 
 def account(used: int, quota: int = 100) -> Account:
@@ -49,10 +49,7 @@ def test_whatever_the_use_does_nothing_is_told_twice_in_a_row() -> None:
 
 
 def test_limits_of_nothing() -> None:
-    assert rules.levels({}, account(0, 0)) == (
-        dict.fromkeys(("cpu", "memory", "instances", "clusters", "storage"), 0),
-        [],
-    )
+    assert rules.levels({}, account(0, 0)) == (dict.fromkeys(DIMENSIONS, 0), [])
     assert rules.levels({}, account(1, 0))[1] == [("memory", 100)]
 
 
