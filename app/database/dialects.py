@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.database.postgresql import connected
 from app.models import UtcDateTime
 
 READ_ONLY = "cmp_read_only"
@@ -86,7 +87,7 @@ def engine_for(url: sa.URL, pool_size: int, tls: ssl.SSLContext | None) -> Async
         return create_async_engine(
             url,
             pool_pre_ping=True,
-            connect_args={"server_settings": POSTGRES_SETTINGS, "timeout": 10, **secured},
+            connect_args={"server_settings": POSTGRES_SETTINGS, "async_creator_fn": connected, **secured},
             **common,
         )
     engine = create_async_engine(

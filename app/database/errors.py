@@ -14,8 +14,8 @@ from app.models import Base
 # and 1305, no such savepoint: the deadlock just before took the savepoints away.
 _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 _RETRYABLE_MYSQL = {1020, 1213, 1205, 1305}
-# Connection lost; out of resources; operator intervention, a statement that took too long among it.
-_LOST_SQLSTATES = {"08", "53", "57"}
+# Connection lost; out of resources; operator intervention, a statement that took too long among it; only reads here.
+_LOST_SQLSTATES = ("08", "53", "57", "25006")
 # Beside the client's own, 2000 to 2999: no room, not let in, no such database (yet), too many connections, shutting
 # down, killed, read-only, a statement that took too long.
 _LOST_MYSQL = {0, 1021, 1040, 1041, 1044, 1045, 1049, 1053, 1129, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1290}
@@ -81,7 +81,7 @@ def _is_servers_fault(error: BaseException | None) -> bool:
     """`error` is a driver's, or what SQLAlchemy has in the place of asyncpg's."""
     said = error.__cause__ if error is not None and isinstance(error.__cause__, _POSTGRES_ERRORS) else error
     if isinstance(said, asyncpg.PostgresError):
-        return str(said.sqlstate)[:2] in _LOST_SQLSTATES
+        return str(said.sqlstate).startswith(_LOST_SQLSTATES)
     if isinstance(said, _POSTGRES_ERRORS):
         return not isinstance(said, ValueError)  # which is a value of the wrong type
     if isinstance(said, sqlite3.Error):

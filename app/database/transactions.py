@@ -27,6 +27,7 @@ from app.database.dialects import (
     tls_of,
 )
 from app.database.errors import SqliteInUse, TryAgain, is_retryable, translated
+from app.database.postgresql import connected
 from app.errors import Unavailable
 from app.telemetry import metrics, traces
 
@@ -186,16 +187,12 @@ class Database:
     async def _driver_pool(self) -> asyncpg.Pool:
         """Where the engine goes too, of several hosts the same."""
         _, where = self.engine.dialect.create_connect_args(self.url)
-        secured = {} if self._tls is None else {"ssl": self._tls}
+        ours = {name: value for name, value in where.items() if not name.startswith("prepared_statement")}
+        ours |= {} if self._tls is None else {"ssl": self._tls}
+        ours |= {"server_settings": POSTGRES_SETTINGS, "connect": connected}
         with translated():
             return await asyncpg.create_pool(
-                **{name: value for name, value in where.items() if not name.startswith("prepared_statement")} | secured,
-                min_size=1,
-                max_size=self._pool_size,
-                server_settings=POSTGRES_SETTINGS,
-                timeout=10,
-                init=driver_connected,
-                reset=nothing_to_reset,
+                **ours, min_size=1, max_size=self._pool_size, init=driver_connected, reset=nothing_to_reset
             )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
+from app.database import Database
 from testbed.databases import PostgreSQL, Standby
 from tests.deploy.test_postgresql import ledger_off
 from tests.e2e.platform import Platform, eventually, running, simulator, user
@@ -66,6 +68,27 @@ async def test_nothing_that_was_answered_is_lost(pair: tuple[PostgreSQL, Standby
             assert processes == (platform.api, platform.worker)
             assert all(process is not None and process.poll() is None for process in processes)
         assert ledger_off(standby, "cmp") == 0
+
+
+async def test_a_host_that_says_nothing_is_got_past(postgresql: PostgreSQL) -> None:
+    """As one that lost its power: nothing refuses. And a connection to one that loses it later is noticed."""
+    url = make_url(postgresql.create_database("silent")).set(host=None, port=None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = [f"127.0.0.1:{silent.getsockname()[1]}", f"{postgresql.host}:{postgresql.port}"]
+        both = url.update_query_dict({"host": hosts, "target_session_attrs": "primary", "timeout": "60"})
+        database = Database(both.render_as_string(hide_password=False))
+        async with asyncio.timeout(30):
+            await database.open()
+            await database.ping()
+            assert database.postgres is not None
+            async with database.postgres.acquire() as driver, database.engine.connect() as connection:
+                ours = (await connection.get_raw_connection()).driver_connection
+                assert ours is not None
+                for found in (driver, ours):
+                    carried = found._transport.get_extra_info("socket")
+                    assert carried.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                    assert carried.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+        await database.close()
 
 
 async def _write(ada: httpx.AsyncClient, numbers: Iterator[int], answers: Counter[str], made: list[str]) -> None:
