@@ -92,7 +92,9 @@ router.add_api_route(
 
 def _versions(rows: Page[Row]) -> tuple[Any, ...]:
     """All that the answer is made of. `updated_at` too: a backup may bring a version back."""
-    return rows.last, [(row["id"], row["version"], row["updated_at"], _access(row)) for row in rows.items]
+    return rows.last, [
+        (row["id"], row["version"], row["updated_at"], row["owner_id"], _access(row)) for row in rows.items
+    ]
 
 
 def _access(row: Mapping[str, Any]) -> Access:

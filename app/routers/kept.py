@@ -26,7 +26,8 @@ class Kept:
         """With 0 nothing is kept."""
         self.room = mebibytes * 2**20
         self._answers: LRUCache[Hashable, tuple[Any, Encoded]] = LRUCache(
-            self.room, getsizeof=lambda kept: len(kept[1].body) + 1000
+            self.room,
+            getsizeof=lambda kept: 2 * len(kept[1].body) + 3000,  # the versions and the key weigh about as much
         )
 
     def __contains__(self, key: Hashable) -> bool:

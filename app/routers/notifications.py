@@ -177,7 +177,7 @@ async def resend(
     request: Request, state: CurrentState, viewer: CurrentViewer, subscription: uuid.UUID, delivery: uuid.UUID
 ) -> Response:
     async def work(session: Session) -> Outcome:
-        return Outcome(_delivery(await notifications.resend(session, viewer, subscription, delivery)))
+        return Outcome(_delivery(await notifications.resend(session, viewer, subscription, delivery, request_id())))
 
     return (await write(request, state, viewer, work, status=200)).response
 

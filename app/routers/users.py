@@ -34,7 +34,7 @@ from app.routers.deps import (
 from app.routers.wire import Json, StrictRoute, sent, tagged
 from app.rules.access import Permission, Viewer
 from app.rules.naming import SEARCH_PATTERN
-from app.rules.quota import DIMENSIONS, Amounts
+from app.rules.quota import DIMENSIONS, Amounts, account_of
 from app.services import leaving, operations, users
 from app.services.users import UserWish
 from app.settings import Settings
@@ -114,8 +114,8 @@ async def me(request: Request, state: CurrentState, viewer: CurrentViewer) -> Re
     summary="What you may use, use, and have left",
 )
 async def my_quota(request: Request, state: CurrentState, asker: CurrentAsker) -> Response:
-    key, version = ("quota", asker["id"]), (asker["version"], asker["updated_at"])
-    answer = state.kept.find(key, version) or state.kept.keep(key, version, views.quota(asker))
+    key, shown = ("quota", asker["id"]), account_of(asker)
+    answer = state.kept.find(key, shown) or state.kept.keep(key, shown, views.quota(asker))
     return sent(request, answer.body, answer.tag)
 
 

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 
 # Translated IPv4, which hides what it leads to; and what the library takes for public though nobody is to have it.
-_NEVER = ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
+_NEVER = ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 

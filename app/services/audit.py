@@ -4,6 +4,7 @@ Completing and sealing happen a moment later, together: a request waits for its 
 """
 
 import asyncio
+import contextvars
 import json
 import uuid
 from datetime import UTC, datetime
@@ -44,7 +45,7 @@ class Audit:
         written = asyncio.get_running_loop().create_future()
         self._begun.append((row, written))
         if self._beginning is None or self._beginning.done():
-            self._beginning = asyncio.create_task(self._begin())
+            self._beginning = asyncio.create_task(self._begin(), context=contextvars.Context())  # nobody's request
         await written
         return uuid.UUID(str(row["id"]))
 

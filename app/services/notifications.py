@@ -69,9 +69,7 @@ async def create(session: Session, viewer: Viewer, wish: SubscriptionWish, ways:
     await notifications.add(session, subscription)
     await _note(session, "subscription.created", viewer, subscription, request_id)
     if wish.channel == Channel.EMAIL:
-        if await events.count_since(session, viewer.account_id, _ASKED, now - _A_DAY) >= MOST_ADDRESSES:
-            raise TooMany(f"An account asks at most {MOST_ADDRESSES} addresses a day. Try again tomorrow.")
-        await _note(session, _ASKED, viewer, subscription, request_id)
+        await _ask(session, viewer, subscription, request_id)
         await _deliver(session, subscription, rules.CONFIRMATION, {"subscription_id": str(id)})
     return subscription
 
@@ -100,6 +98,7 @@ async def confirm(
             raise Invalid("That is not the code that was sent to the address.")
         subscription.confirmed_at, subscription.secret = datetime.now(UTC), None
         await session.flush()
+        await notifications.end_waiting(session, id, rules.CONFIRMATION)
     return subscription
 
 
@@ -111,18 +110,29 @@ async def test(session: Session, viewer: Viewer, id: uuid.UUID) -> Delivery:
     return waiting or await _deliver(session, subscription, rules.PING, {})
 
 
-async def resend(session: Session, viewer: Viewer, id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
-    """At once, under the same id, whatever became of it before."""
+async def resend(session: Session, viewer: Viewer, id: uuid.UUID, delivery_id: uuid.UUID, request_id: str) -> Delivery:
+    """At once, under the same id, whatever became of it before. Raises NotFound, WrongState, TooMany."""
+    await ledger.lock_account(session, viewer.account_id)
     subscription = await load(session, viewer, id, lock=True)
     delivery = await notifications.delivery_of(session, id, delivery_id)
     if delivery is None:
         raise NotFound("There is no such delivery. List those of the subscription to see their ids.")
     if delivery.topic == rules.CONFIRMATION and subscription.confirmed_at is not None:
         raise WrongState("This address is confirmed already.")
+    if delivery.topic == rules.CONFIRMATION:
+        await _ask(session, viewer, subscription, request_id)
     await notifications.send_again(session, delivery_id)
     await notifications.wake(session, id)
     await session.refresh(delivery)
     return delivery
+
+
+async def _ask(session: Session, viewer: Viewer, subscription: Subscription, request_id: str) -> None:
+    """One more mail to somebody who has not said yes. The account is locked. Raises TooMany."""
+    since = datetime.now(UTC) - _A_DAY
+    if await events.count_since(session, viewer.account_id, _ASKED, since) >= MOST_ADDRESSES:
+        raise TooMany(f"An account asks addresses at most {MOST_ADDRESSES} times a day. Try again tomorrow.")
+    await _note(session, _ASKED, viewer, subscription, request_id)
 
 
 def _require(wish: SubscriptionWish, ways: Ways) -> None:

@@ -1,6 +1,6 @@
 """Subscriptions, what is to be delivered to them, and whose turn it is.
 
-A worker takes a subscription by its lease; every time here that decides anything is the database's own.
+A worker takes a subscription by its lease; leases and pauses are by the database's clock.
 """
 
 import uuid
@@ -150,10 +150,16 @@ async def tried(
 
 
 async def give_up(session: Session, subscription_id: uuid.UUID) -> int:
-    """All that has been tried for as long as anything is. Answers how many."""
+    """All that has waited for as long as anything is tried. Answers how many."""
     old = sa.and_(Delivery.subscription_id == subscription_id, _WAITING)
     old = sa.and_(old, Delivery.since < utc_now(-rules.GIVE_UP.total_seconds()))
     return await affected(session, sa.update(Delivery).where(old).values(status=DeliveryStatus.GAVE_UP, due_at=None))
+
+
+async def end_waiting(session: Session, subscription_id: uuid.UUID, topic: str) -> None:
+    """It came to where it was to go, by whatever try."""
+    waiting = sa.and_(Delivery.subscription_id == subscription_id, Delivery.topic == topic, _WAITING)
+    await affected(session, sa.update(Delivery).where(waiting).values(status=DeliveryStatus.DELIVERED, due_at=None))
 
 
 async def release(

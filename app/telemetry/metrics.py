@@ -104,7 +104,7 @@ INVARIANT_VIOLATIONS = Counter(
 
 DELIVERIES = Counter(
     "cmp_notification_tries",
-    "Tries to deliver a notification, by how they ended; gave_up: messages that were tried for a day.",
+    "Tries to deliver a notification, by how they ended; gave_up: messages that waited for a day, in vain.",
     ["channel", "outcome"],
 )
 

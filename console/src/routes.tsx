@@ -36,7 +36,7 @@ const page: typeof lazyRouteComponent = (load, name) =>
   );
 const answers = () =>
   fetch(location.href, { cache: "no-store" }).then(
-    () => true,
+    (answer) => answer.ok,
     () => false,
   );
 const reloadWhereItAnswers = () => answers().then((there) => there && location.reload());

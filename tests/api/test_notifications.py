@@ -304,6 +304,16 @@ async def test_nobody_is_asked_again_and_again(api: Api, monkeypatch: pytest.Mon
     assert (await caller.get("/notifications/")).json()["items"] == []
 
 
+async def test_nobody_is_mailed_the_same_code_again_and_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST_ADDRESSES", 2)
+    caller = await api.user()
+    made = (await caller.post("/notifications/", json={"channel": "email", "target": "victim@example.org"})).json()
+    path = f"/notifications/{made['id']}/deliveries"
+    (asked,) = (await caller.get(path)).json()["items"]
+    answers = [(await caller.post(f"{path}/{asked['id']}/resend")).status_code for _ in range(3)]
+    assert answers == [200, 429, 429]
+
+
 async def test_what_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caller, other = await api.user(), await api.user()
     wrong = ("ftp://ops.example.org", "https://u:p@ops.example.org", "https://", "http://10.0.0.1/", "https://[::]/")

@@ -125,6 +125,8 @@ async def test_one_that_does_not_speak_http() -> None:
 async def test_plain_http_only_where_it_is_allowed(receiver: Receiver) -> None:
     assert await refusal(receiver.url, sender(http=False)) == "plain http is not allowed here"
     assert receiver.seen == []
+    loud = receiver.url.replace("http:", "HTTPS:")
+    assert await refusal(loud, sender(http=False)) == "it does not speak TLS as it should"
 
 
 async def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
