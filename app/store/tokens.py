@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from app.database import Session
+from app.database import Session, affected
 from app.models import ApiToken, CredentialKind, User
 from app.store.paging import Page, PageRequest, page_of
 
@@ -80,8 +80,8 @@ async def add(session: Session, token: ApiToken) -> None:
 
 
 async def remove(session: Session, token: ApiToken) -> None:
-    await session.delete(token)
-    await session.flush()
+    """Whoever else removes it at the same moment does so too."""
+    await affected(session, sa.delete(ApiToken).where(ApiToken.id == token.id))
 
 
 async def all_used(session: Session, used: Mapping[uuid.UUID, datetime], idle: timedelta, lifetime: timedelta) -> None:

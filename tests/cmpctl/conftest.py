@@ -1,6 +1,7 @@
 """One CMP on one simulator for all of these tests, and people who use it through cmpctl."""
 
 import itertools
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,12 @@ _ROOMY = {
     "quota_clusters": 2000,
     "quota_storage": "1000Gi",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """Ctrl-C is heard also where these tests were started in the background, by a shell that has it ignored there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def platform(postgresql: DatabaseServer, tmp_path_factory: pytest.TempPathFactor
         "CMP_NOTIFICATION_RETRY_SECONDS": "0.2",
     }
     url = postgresql.create_database(f"told_{uuid.uuid4().hex[:8]}")
-    with simulator("--speed", "4") as kubernetes:
+    with simulator("--speed", "4", "--set", "crash_after=0") as kubernetes:  # before it could be seen to run
         data_dir = tmp_path_factory.mktemp("platform")
         with running(Platform(data_dir, kubernetes, url, separate_worker=True, extra=settings)) as started:
             yield started
