@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -85,7 +86,7 @@ async def thresholds(database: Database) -> int:
     moved = [row["id"] for row in watched if _levels(row)[0] != (row["levels"] or {})]
     found = 0
     for account_id in moved:
-        found += await database.run(lambda session, account_id=account_id: _note_levels(session, account_id))  # type: ignore[misc]
+        found += await database.run(partial(_note_levels, account_id=account_id))
     return found
 
 
