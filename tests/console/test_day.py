@@ -73,17 +73,24 @@ def test_what_others_do_is_seen_without_reloading(person: People, open_page: Ope
     expect(page.get_by_role("heading", name="No clusters yet")).to_be_visible(timeout=60 * SECONDS)
 
 
-def test_a_page_that_cannot_be_fetched_says_so_and_comes_once_cmp_answers(person: People, open_page: Open) -> None:
+@pytest.mark.parametrize("away", ["no network", "a proxy answers"])
+def test_a_page_that_cannot_be_fetched_says_so_and_comes_once_cmp_answers(
+    person: People, open_page: Open, away: str
+) -> None:
     page = open_page(person()).context.new_page()  # in which the browser may say that it is offline
     page.goto("/clusters")
     page.get_by_role("heading", level=1).wait_for()
-    page.context.set_offline(True)
+    if away == "no network":
+        page.context.set_offline(True)
+    else:
+        page.context.route("**/*", lambda route: route.fulfill(status=502, body="Bad Gateway"))
     page.keyboard.press("Alt+i")
     expect(page.get_by_text("CMP does not answer").first).to_be_visible()
-    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Try again").first.click()
     expect(page.get_by_text("CMP does not answer").first).to_be_visible()
     page.context.set_offline(False)
-    page.get_by_role("button", name="Try again").click()
+    page.context.unroute("**/*")
+    page.get_by_role("button", name="Try again").first.click()
     expect(page.get_by_role("heading", name="Instances", exact=True)).to_be_visible()
 
 
