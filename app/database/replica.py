@@ -99,10 +99,8 @@ class Reads:
         from_primary: Callable[[], Awaitable[T]],
     ) -> T:
         if self._replica is not None and time.monotonic() >= self._alone_until:
-            with translated():
-                position = await self._position()
             try:
-                found = await _within(_SECONDS, self._tried(self._replica, partial(from_replica, position)))
+                found = await _within(_SECONDS, self._tried(self._replica, from_replica))
             except _Behind:
                 metrics.read_from("primary", "behind")
             except (Unavailable, TimeoutError, exc.DBAPIError, asyncpg.PostgresError) as error:
@@ -115,13 +113,13 @@ class Reads:
                 return found
         return await from_primary()
 
-    async def _tried(self, replica: Database, read: Callable[[Database], Awaitable[T]]) -> T:
+    async def _tried(self, replica: Database, read: Callable[[_Position, Database], Awaitable[T]]) -> T:
         async with self._opening:
             if not self._opened:
                 await replica.open()
                 self._opened = True
         with translated():
-            return await read(replica)
+            return await read(await self._position(), replica)
 
     async def _position(self) -> _Position:
         """Of the primary, at some time after this was called: one question for all who wait for the one before."""
