@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,31 @@ class Standby(PostgreSQL):
         """Returns when it takes writes."""
         assert self.execute("SELECT pg_promote()")
 
+    def follow(self, other: PostgreSQL | None) -> None:
+        """Another than before, or nobody; returns when it has let go of the one before."""
+        self.execute(f"ALTER SYSTEM SET primary_conninfo = '{_where(other) if other is not None else ''}'")
+        before = self.execute("SELECT pid FROM pg_stat_wal_receiver")
+        self.execute("SELECT pg_reload_conf()")
+        while before is not None and self.execute("SELECT pid FROM pg_stat_wal_receiver") == before:
+            time.sleep(0.05)
+
     def _initialise(self, root: Path, data: Path) -> None:
-        there = f"host={self._primary.host} port={self._primary.port} user={USER} password={self._password}"
-        argv = [*_program(root, "pg_basebackup"), "-d", there, "-D", data / "data", "-R", "--no-sync", "-c", "fast"]
+        argv = [
+            *_program(root, "pg_basebackup"),
+            "-d",
+            _where(self._primary),
+            "-D",
+            data / "data",
+            "-R",
+            "--no-sync",
+            "-c",
+            "fast",
+        ]
         run(argv, data, self._system_user())
+
+
+def _where(server: PostgreSQL) -> str:
+    return f"host={server.host} port={server.port} user={USER} password={server._password}"
 
 
 def _stat(pid: int) -> list[str]:

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
@@ -174,6 +175,45 @@ async def test_one_that_is_none(pair: tuple[PostgreSQL, Standby], who: str | Non
     assert why in logs[0]["why"]
 
 
+async def test_one_that_was_ahead_of_the_one_that_was_promoted(postgresql: PostgreSQL) -> None:
+    """It has come further than the new primary is, with rows that this never had."""
+    with PostgreSQL() as primary, Standby(primary) as promoted, Standby(primary) as ahead:
+        primary.execute("CREATE TABLE rows (number integer)")
+        await eventually(_counts(promoted, 0), "the first has the table")
+        promoted.follow(None)
+        primary.execute("INSERT INTO rows SELECT generate_series(1, 100000)")
+        await eventually(_counts(ahead, 100_000), "the second has the rows")
+        primary.kill()
+        promoted.promote()
+        ahead.follow(promoted)
+        assert _counted(promoted) == 0
+
+        async def count(session: Session) -> int:
+            return int((await session.execute(sa.text("SELECT count(*) FROM rows"))).scalar_one())
+
+        async with _following(promoted.url("postgres"), ahead.url("postgres")) as client:
+            asked_it = 0
+            async with asyncio.timeout(30):
+                while asked_it < 5:
+                    asked_it += ahead.execute("SELECT received_tli FROM pg_stat_wal_receiver") is not None
+                    client.reads._alone_until = 0
+                    assert await client.reads.look(count) == 0
+
+
 def test_only_of_postgresql() -> None:
     with pytest.raises(ValueError, match="CMP_DATABASE_REPLICA_URL"):
         Reads(Database("sqlite:///a.sqlite3"), Database("postgresql://cmp@localhost/cmp"))
+
+
+def _counted(server: PostgreSQL) -> int:
+    return int(server.execute("SELECT count(*) FROM rows"))
+
+
+def _counts(server: PostgreSQL, number: int) -> Callable[[], Awaitable[bool]]:
+    async def it_does() -> bool:
+        try:
+            return _counted(server) == number
+        except asyncpg.UndefinedTableError:
+            return False
+
+    return it_does
