@@ -40,15 +40,6 @@ def launching(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     (place / "init").write_text("#cloud-config\n")
     keys = ("--ssh-key", f"@{place / 'key.pub'}", "--ssh-key", str(place / "key.pub"))
     machine = (*keys, "--cloud-init", f"@{place / 'init'}", "--volume", "disk:1Gi")
-        "--ssh-key",
-        f"@{place / 'key.pub'}",
-        "--ssh-key",
-        str(place / "key.pub"),
-        "--cloud-init",
-        f"@{place / 'init'}",
-        "--volume",
-        "disk:1Gi",
-    )
     ada("clusters", "create", "lab", "--type", "vm", "--cpu", "1", "--memory", "512", *machine, "-c", "name,phase")
     lab = ada.get("/clusters/lab")
     assert (lab["phase"], lab["vm"]["ssh_keys"], lab["vm"]["cloud_init"]) == ("running", [_KEY, _KEY], ["user_data"])
