@@ -56,6 +56,7 @@ def test_vms_are_given_the_keys_that_one_saved(person: People, open_page: Open, 
     expect(dialog.get_by_role("button", name="Add it")).to_be_disabled()
     dialog.get_by_label("Public key").fill(key)
     dialog.get_by_role("button", name="Add it").click()
+    expect(page.get_by_role("cell", name="laptop", exact=True)).to_be_visible()
     (saved,) = ada.api.get("/ssh-keys/").json()["items"]
     expect(page.get_by_role("cell", name=saved["fingerprint"])).to_be_visible()
     other = {"name": "desk", "public_key": public_key()}
