@@ -1,5 +1,6 @@
 """SSH keys under a name: saved from a file and from stdin, given to VMs by name."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def saving_ssh_keys(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     unknown = ada("launch", "lab", "-t", "vm", *size, "--ssh-key", "laptop", "--ssh-key", "never", code=1).err
     assert "vm.ssh_keys.1" in unknown
     assert "cmpctl ssh-keys list" in unknown
+    with contextlib.chdir(place):  # where there is a file of that name
+        assert "ends in .pub" in ada("launch", "lab", "-t", "vm", *size, "--ssh-key", "laptop", code=2).err
     ada("launch", "lab", "-t", "vm", *size, "--ssh-key", "laptop", "--ssh-key", "desk")
     assert "VMs that were given it keep it" in ada("ssh-keys", "delete", "laptop").err
     assert ada("ssh-keys", "list", "-o", "name").lines == ["desk"]
