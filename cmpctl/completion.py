@@ -36,6 +36,7 @@ instance_names = _names("instances", "instance_name")
 flavour_names = _names("flavours", "name")
 image_names = _names("images", "name")
 operation_ids = _names("operations", "id")
+ssh_key_names = _names("ssh_keys", "name")
 user_names = _names("users", "username")
 target_names = _both
 

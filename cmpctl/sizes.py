@@ -64,6 +64,19 @@ def contents(text: str) -> str:
         raise click.UsageError(f"{text[1:]} cannot be read: {error.strerror}.") from error
 
 
+def public_key(word: str) -> str:
+    """A file that is there, @FILE, a whole key, or the name of a saved one. A private key is never sent."""
+    if " " in word or not os.path.isfile(os.path.expanduser(word)):
+        return public(contents(word))
+    return public(contents(f"@{word}"))
+
+
+def public(key: str) -> str:
+    if "PRIVATE KEY" in key:
+        raise click.UsageError("That is a private key: keep it to yourself. Give the file that ends in .pub.")
+    return key
+
+
 def wish(given: dict[str, Any]) -> dict[str, Any]:
     """A ClusterCreate from the options of `launch`."""
     kind = given["instance_type"]
@@ -123,7 +136,7 @@ def _vm(given: dict[str, Any]) -> dict[str, Any]:
         if given[name]:
             raise click.UsageError(f"--{name.replace('_', '-')} is for containers. VMs take --cloud-init.")
     found: dict[str, Any] = {
-        "ssh_keys": [contents(key) for key in given["ssh_key"]],
+        "ssh_keys": [public_key(word) for word in given["ssh_key"]],
         "ports": [_port(word) for word in given["port"]],
         "volumes": [_disk(word) for word in given["volume"]],
     }

@@ -11,7 +11,7 @@ from app.models.history import Event, Operation
 from app.models.identity import DeviceCode, ProviderIdentity, RefreshToken, SigningKey
 from app.models.notifications import Delivery, QuotaLevel, Subscription
 from app.models.processes import IdempotencyKey, Worker
-from app.models.users import ApiToken, User
+from app.models.users import ApiToken, SshKey, User
 from app.models.words import (
     AuditOutcome,
     Channel,
@@ -68,6 +68,7 @@ __all__ = [
     "RefreshToken",
     "Role",
     "SigningKey",
+    "SshKey",
     "Subscription",
     "Topic",
     "User",

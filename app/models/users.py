@@ -1,10 +1,10 @@
-"""Who there is, what each may use, and the tokens they come with."""
+"""Who there is, what each may use, the tokens they come with, and the SSH keys they saved."""
 
 import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import AsciiString, Base, table_args
@@ -72,3 +72,18 @@ class ApiToken(Base):
 
     user: Mapped[User] = relationship(back_populates="tokens", lazy="raise")
     __table_args__: Any = table_args()
+
+
+class SshKey(Base):
+    """A public key under a name. VMs are given the key itself and do not refer to it."""
+
+    __tablename__ = "ssh_keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(AsciiString(63))
+    public_key: Mapped[str] = mapped_column(AsciiString(8192))
+    fingerprint: Mapped[str] = mapped_column(AsciiString(64))
+    created_at: Mapped[datetime]
+
+    __table_args__: Any = table_args(UniqueConstraint("user_id", "name"), UniqueConstraint("user_id", "fingerprint"))

@@ -82,12 +82,12 @@ TABLE: dict[Permission, tuple[str, str, str]] = {
     Permission.SELF_READ: (
         "viewer user operator admin",
         "read operate write admin",
-        "see who one is, one's quota, tokens, subscriptions and audit trail",
+        "see who one is, one's quota, tokens, SSH keys, subscriptions and audit trail",
     ),
     Permission.TOKENS_WRITE: (
         "viewer user operator admin",
         "write",
-        "make, revoke and replace one's own tokens, end sign-ins, set one's password",
+        "make, revoke and replace one's own tokens, end sign-ins, set one's password, save and delete SSH keys",
     ),
     Permission.NOTIFICATIONS_WRITE: (
         "user operator admin",

@@ -37,6 +37,7 @@ from app.schemas.notifications import (
 from app.schemas.operations import Accepted, BulkItem, BulkResult, OperationRead
 from app.schemas.platform import Health, Listing, Part, PlatformRead, Problem
 from app.schemas.sharing import GrantPut, GrantRead, TransferCreate, TransferRead
+from app.schemas.ssh_keys import SshKeyCreate, SshKeyRead
 from app.schemas.tokens import (
     ApiTokenCreated,
     ApiTokenRead,
@@ -113,6 +114,8 @@ __all__ = [
     "QuotaRead",
     "Resealed",
     "Settings",
+    "SshKeyCreate",
+    "SshKeyRead",
     "SubscriptionConfirm",
     "SubscriptionCreate",
     "SubscriptionCreated",

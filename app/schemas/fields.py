@@ -35,10 +35,10 @@ def amounts(**named: float) -> dict[str, float]:
 def _not_reserved(name: str) -> str:
     if naming.reserved(name):
         raise ValueError("names that begin with kube- belong to Kubernetes")
-    return _not_an_id(name)
+    return not_an_id(name)
 
 
-def _not_an_id(name: str) -> str:
+def not_an_id(name: str) -> str:
     if naming.reads_as_id(name):
         raise ValueError("a name that reads as an id would be taken for one")
     return name
@@ -47,7 +47,7 @@ def _not_an_id(name: str) -> str:
 def _free_username(name: str) -> str:
     if name in naming.RESERVED_USERNAMES:
         raise ValueError("this name stands for whoever asks")
-    return _not_an_id(name)
+    return not_an_id(name)
 
 
 def _image(reference: str) -> str:

@@ -1,6 +1,6 @@
 """Patterns in words: whoever typed something else is told what to type, not how a program says it."""
 
-from app.rules import naming
+from app.rules import naming, ssh_keys
 from app.schemas import workloads
 
 _ENDS = "it begins and ends with one of the first two"
@@ -22,7 +22,8 @@ WORDS = {
     workloads.ABSOLUTE_PATH: "a path that begins with /, without : and without line ends",
     r"^/[\x21-\x7e]*$": "a path that begins with /, without spaces",
     workloads.REGISTRY: "a registry as images name it, such as registry.example:5000",
-    workloads.SSH_KEY: "a public SSH key as ssh-keygen writes it, such as ssh-ed25519 AAAA… name",
+    ssh_keys.KEY_OR_NAME: "a public SSH key as ssh-keygen writes it, such as ssh-ed25519 AAAA… name, or the name of "
+    "one that you saved",
     r"^[^\x00-\x1f\x7f]*$": "one line of text",
     r"^[\x20-\x7e]*$": "plain letters, digits and signs in one line, no accents",
     r"^[\x21-\x7e]+$": "letters, digits and signs without spaces",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from app.rules import naming, units
+from app.rules import naming, ssh_keys, units
 from app.schemas.fields import Image, In, Out
 
 NAME = r"^[a-z]([-a-z0-9]{0,37}[a-z0-9])?$"
@@ -17,10 +17,6 @@ ABSOLUTE_PATH = r"^/[^\x00-\x1f\x7f:]*$"
 # A server as image references name it, with its port where it has one.
 REGISTRY = r"^[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[-._/A-Za-z0-9]*)?$"
 STORAGE_CLASS = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
-SSH_KEY = (
-    r"^(ssh-(rsa|ed25519)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
-    r" [A-Za-z0-9+/]+={0,3}( [\x20-\x7e]*)?$"
-)
 
 _RESERVED_PATHS = ("/", "/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 
@@ -73,7 +69,7 @@ Capability = Literal[
 ]  # fmt: skip
 Pull = Literal["always", "if-not-present", "never"]
 StorageClass = Annotated[str, Field(min_length=1, max_length=253, pattern=STORAGE_CLASS)]
-SshKey = Annotated[str, Field(min_length=1, max_length=8192, pattern=SSH_KEY)]
+SshKey = Annotated[str, Field(min_length=1, max_length=8192, pattern=ssh_keys.KEY_OR_NAME)]
 
 
 class Settings(In):
@@ -277,7 +273,8 @@ class _VmSettings(In):
     kernel_boot: KernelBoot | None = None
     volumes: Annotated[list[Disk], Field(max_length=16)] = Field(default_factory=list)
     ssh_keys: Annotated[list[SshKey], Field(max_length=32)] = Field(
-        default_factory=list, description="Public keys, given to the guest by cloud-init."
+        default_factory=list,
+        description="Public keys, given to the guest by cloud-init. The name of a key that you saved stands for it.",
     )
     preference: Name | None = Field(None, description="A VirtualMachineClusterPreference.")
     run_strategy: Literal["always", "rerun-on-failure", "once"] = Field(

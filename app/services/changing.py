@@ -6,7 +6,7 @@ VMs take it up at their next start. A new size is charged for at once, an old on
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.models import Cluster, ClusterPhase, Instance, Operation, OperationKind
 from app.rules import volumes
 from app.rules.access import Viewer
 from app.rules.quota import Amounts
+from app.services import ssh_keys
 from app.services.catalogue import ChosenImage, Size
 from app.services.clusters import ClusterView
 from app.services.operations import begin, supersede
@@ -42,7 +43,7 @@ async def change(
 ) -> Operation | None:
     """`view` is from `scaling.hold`. None: nothing is different for the instances, so there is nothing to wait for.
 
-    Raises WrongState, Unsupported, QuotaExceeded.
+    Raises WrongState, Unsupported, QuotaExceeded, Invalid.
     """
     cluster = view.cluster
     if cluster.phase == ClusterPhase.DELETING:
@@ -53,6 +54,8 @@ async def change(
     resized = size is not None and (size.cpu, size.memory) != (cluster.cpu_per_inst, cluster.memory_per_inst)
     if size is not None and resized:
         await _charge(session, cluster, members, Amounts(cpu=size.cpu, memory=size.memory))
+    if wish.spec is not None:
+        wish = replace(wish, spec=await ssh_keys.resolved(session, viewer, wish.spec))
     revised = _take(cluster, wish)
     cluster.updated_at = datetime.now(UTC)
     cluster.version += 1

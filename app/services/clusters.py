@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.models import Cluster, ClusterPhase, Instance, InstanceStatus, Operatio
 from app.rules import naming, volumes
 from app.rules.access import Access, Permission, Viewer
 from app.rules.quota import Amounts
+from app.services import ssh_keys
 from app.services.access import require_owner
 from app.services.operations import supersede
 from app.store import clusters, creation, events, instances, operations, sharing
@@ -87,9 +88,10 @@ async def load(session: Session, viewer: Viewer, key: uuid.UUID | str, *, lock: 
 
 
 async def create(session: Session, viewer: Viewer, wish: ClusterWish, request_id: str) -> ClusterView:
-    """Raises QuotaExceeded, NameTaken."""
+    """Raises QuotaExceeded, NameTaken, Invalid."""
     auth.require(viewer, Permission.CLUSTERS_WRITE)
     await auth.reserve(session, viewer.account_id, _amounts(wish))
+    wish = replace(wish, spec=await ssh_keys.resolved(session, viewer, wish.spec))
     namespace = naming.namespace_for(wish.name)
     if await clusters.namespace_taken(session, namespace):
         namespace = naming.namespace_with_suffix(wish.name)
@@ -109,6 +111,8 @@ async def create(session: Session, viewer: Viewer, wish: ClusterWish, request_id
 async def create_at_once(database: Database, viewer: Viewer, wish: ClusterWish, request_id: str) -> ClusterView | None:
     """`create`, committed, in one round trip. None: nothing was written, and `create` knows why or how."""
     auth.require(viewer, Permission.CLUSTERS_WRITE)
+    if ssh_keys.has_names(wish.spec):
+        return None
     new = _new(viewer, wish, naming.namespace_for(wish.name), request_id)
     if not await creation.at_once(database, _amounts(wish), new):
         return None

@@ -762,6 +762,19 @@ class RootDiskOutput(TypedDict):
     type: NotRequired[Literal["image", "persistent", "blank"]]
 
 
+class SshKeyCreate(TypedDict):
+    name: str
+    public_key: str
+
+
+class SshKeyRead(TypedDict):
+    created_at: str
+    fingerprint: str
+    id: str
+    name: str
+    public_key: str
+
+
 class SubscriptionConfirm(TypedDict):
     code: str
 

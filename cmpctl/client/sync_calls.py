@@ -558,6 +558,30 @@ class Policy(SyncFace):
         return answer
 
 
+class SshKeys(SyncFace):
+    def list(
+        self, *, limit: int | None = None, sort: Literal["created_at", "-created_at", "name", "-name"] | None = None
+    ) -> SyncPages[models.SshKeyRead]:
+        """Your saved SSH keys."""
+        return self._pages(Call("GET", at("/api/v1/ssh-keys/"), query={"limit": limit, "sort": sort}))
+
+    def create(self, body: models.SshKeyCreate, *, idempotency_key: str | None = None) -> models.SshKeyRead:
+        """Save a public SSH key under a name. `vm.ssh_keys` of a cluster takes that name for the key."""
+        answer: models.SshKeyRead = self._send(
+            Call("POST", at("/api/v1/ssh-keys/"), json=body, idempotency_key=idempotency_key)
+        )
+        return answer
+
+    def delete(self, ssh_key: str) -> None:
+        """Delete one of your SSH keys. VMs that were made or changed with it keep it."""
+        self._send(Call("DELETE", at("/api/v1/ssh-keys/{}", ssh_key)))
+
+    def get(self, ssh_key: str) -> models.SshKeyRead:
+        """One of your SSH keys."""
+        answer: models.SshKeyRead = self._send(Call("GET", at("/api/v1/ssh-keys/{}", ssh_key)))
+        return answer
+
+
 class Tokens(SyncFace):
     def list(
         self,

@@ -18,6 +18,7 @@ def sections() -> dict[str, list[click.Command]]:
         raw,
         reach,
         sharing,
+        ssh_keys,
         tokens,
         users,
     )
@@ -53,6 +54,7 @@ def sections() -> dict[str, list[click.Command]]:
             account.whoami,
             account.profiles,
             tokens.tokens,
+            ssh_keys.ssh_keys,
             notifications.notifications,
             account.password,
             account.logout,

@@ -7,7 +7,7 @@ from typing import Any, cast
 import click
 
 from cmpctl import progress, resolve, sizes
-from cmpctl.completion import cluster_names, flavour_names, image_names, target_names
+from cmpctl.completion import cluster_names, flavour_names, image_names, ssh_key_names, target_names
 from cmpctl.output import Column, Output, ago, mib, outputs
 from cmpctl.session import Session, pass_session
 
@@ -70,7 +70,13 @@ def _options(*options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
     click.option("--restart", type=click.Choice(["always", "on-failure", "never"]), help="When the process ends."),
     click.option("--user", type=int, help="The numeric user that the process runs as."),
     click.option("--workdir", help="The directory that it begins in."),
-    click.option("--ssh-key", multiple=True, metavar="KEY|@FILE", help="VMs: a public key that may log in."),
+    click.option(
+        "--ssh-key",
+        multiple=True,
+        metavar="NAME|FILE|KEY",
+        shell_complete=ssh_key_names,
+        help="VMs: who may log in. A saved key's name, a .pub file (wins where there is one), or a whole public key.",
+    ),
     click.option("--cloud-init", metavar="@FILE", help="VMs: user data."),
     click.option(
         "--max-unavailable", type=click.IntRange(min=1), help="How many may be down while a change goes round."
@@ -93,7 +99,7 @@ def launch(
 
     \b
     cmpctl launch web --cpu 0.5 --memory 512Mi --image nginx --count 3 --port 80
-    cmpctl launch lab --type vm --flavour small --image ubuntu-24.04 --ssh-key @~/.ssh/id_ed25519.pub
+    cmpctl launch lab --type vm --flavour small --image ubuntu-24.04 --ssh-key laptop
     """
     made = session.client.clusters.create(cast(Any, sizes.wish(given)), idempotency_key=idempotency_key)
     _finished(session, output, made, wait, timeout, undo=f"cmpctl rm {made['name']}")

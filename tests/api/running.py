@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.types import ASGIApp
@@ -154,6 +156,12 @@ class Api:
         assert answer.status_code == 201, answer.text
         made = answer.json()
         return self.caller(made["token"], made["username"], made["id"])
+
+
+def public_key(comment: str = "ada@laptop") -> str:
+    """Another one each time, as ssh-keygen writes it."""
+    public = Ed25519PrivateKey.generate().public_key()
+    return f"{public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()} {comment}"
 
 
 def wish(name: str | None = None, **fields: Any) -> dict[str, Any]:

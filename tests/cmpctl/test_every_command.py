@@ -10,9 +10,9 @@ import pytest
 
 from tests.cmpctl.command import Cmpctl
 from tests.cmpctl.record import Record
-from tests.cmpctl.scenes import clusters, notifications, people, platform, reaching
+from tests.cmpctl.scenes import clusters, notifications, people, platform, reaching, ssh_keys
 
-SCENES = [*clusters.SCENES, *notifications.SCENES, *people.SCENES, *platform.SCENES, *reaching.SCENES]
+SCENES = [*clusters.SCENES, *notifications.SCENES, *people.SCENES, *platform.SCENES, *reaching.SCENES, *ssh_keys.SCENES]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)

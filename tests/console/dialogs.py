@@ -40,6 +40,7 @@ DIALOGS = [
     Dialog("password", "/account", (("button", "Change the password"),)),
     Dialog("token", "/account", (("button", "Make a token"),)),
     Dialog("token-made", "/account", (("button", "Make a token"),), typed="ci"),
+    Dialog("ssh-key", "/account", (("button", "Add an SSH key"),)),
     Dialog("tokens-replace", "/account", (("button", "Replace all"),)),
     Dialog("user-create", "/users", (("button", "Create a user"),)),
     Dialog("user-change", _USER, (("button", "Change"),)),

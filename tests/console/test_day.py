@@ -1,11 +1,13 @@
 """A tenant's day and an administrator's in the console, on the simulator and on the real API server."""
 
+import base64
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.api.running import public_key
 from tests.console.conftest import PASSWORD
 from tests.console.flows import (
     SECONDS,
@@ -41,6 +43,49 @@ def test_the_quota_says_no_and_the_administrator_gives_more(
     person: People, open_page: Open, admin: httpx.Client
 ) -> None:
     quota_says_no_until_there_is_more(person, open_page, admin, Mouse)
+
+
+def test_vms_are_given_the_keys_that_one_saved(person: People, open_page: Open, eyes: KubeEyes) -> None:
+    ada, key = person(), public_key()
+    page = open_page(ada, "/account")
+    page.get_by_role("button", name="Add an SSH key").click()
+    dialog = page.get_by_role("dialog", name="Add an SSH key")
+    dialog.get_by_label("Name").fill("laptop")
+    dialog.get_by_label("Public key").fill("-----BEGIN OPENSSH PRIVATE KEY-----")
+    expect(dialog.get_by_text("This is a private key")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Add it")).to_be_disabled()
+    dialog.get_by_label("Public key").fill(key)
+    dialog.get_by_role("button", name="Add it").click()
+    expect(page.get_by_role("cell", name="laptop", exact=True)).to_be_visible()
+    (saved,) = ada.api.get("/ssh-keys/").json()["items"]
+    expect(page.get_by_role("cell", name=saved["fingerprint"])).to_be_visible()
+    other = {"name": "desk", "public_key": public_key()}
+    assert ada.api.post("/ssh-keys/", json=other).status_code == 201
+
+    name = f"keyed-{ada.name}"
+    page.goto("/clusters/new")
+    page.get_by_label("Name", exact=False).first.fill(name)
+    page.get_by_text("Virtual machines", exact=True).click()
+    page.get_by_label("Reference").fill("docker.io/library/debian:12")
+    expect(page.get_by_role("checkbox", name="laptop")).to_be_checked()
+    page.get_by_role("checkbox", name="desk").uncheck()
+    expect(page.get_by_text("--ssh-key laptop")).to_be_visible()
+    page.get_by_role("button", name="Create", exact=True).click()
+    instance = page.locator(f"[data-instance='{name}-instance-1']")
+    expect(instance.get_by_text("Running")).to_be_visible(timeout=60 * SECONDS)
+    assert ada.api.get(f"/clusters/{name}").json()["vm"]["ssh_keys"] == [key]
+    (machine,) = eyes.virtual_machines(f"{name}-ns")
+    (access,) = machine["spec"]["template"]["spec"]["accessCredentials"]
+    secret = access["sshPublicKey"]["source"]["secret"]["secretName"]
+    held = eyes.get(f"/api/v1/namespaces/{name}-ns/secrets/{secret}")["data"]
+    assert [base64.b64decode(one).decode() for one in held.values()] == [key]
+
+    page.goto("/account")
+    page.get_by_role("button", name="Delete laptop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("cell", name=saved["fingerprint"])).to_be_hidden()
+    assert ada.api.get(f"/clusters/{name}").json()["vm"]["ssh_keys"] == [key]
+    assert ada.api.delete(f"/clusters/{name}").status_code == 202
 
 
 def test_an_ended_session_loses_nothing_of_a_form(person: People, open_page: Open) -> None:

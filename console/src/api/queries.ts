@@ -29,6 +29,11 @@ export const policy = queryOptions({
   queryFn: () => data(api.GET("/api/v1/policy/")),
 });
 
+export const sshKeys = queryOptions({
+  queryKey: ["ssh-keys"],
+  queryFn: () => data(api.GET("/api/v1/ssh-keys/", { params: { query: { limit: 500, sort: "name" } } })),
+});
+
 export const flavours = queryOptions({
   queryKey: ["catalogue", "flavours"],
   queryFn: () => data(api.GET("/api/v1/flavours/", { params: { query: { limit: 500 } } })),

@@ -6,6 +6,7 @@ import { sentence } from "../parts/words";
 import { useMay, useMe } from "../shell";
 import { Password } from "./users/password";
 import { ReplaceToken } from "./users/secrets";
+import { SshKeys } from "./users/ssh-keys";
 import { Tokens } from "./users/tokens";
 
 const PERMISSIONS: Record<Schemas["Permission"], string> = {
@@ -15,8 +16,8 @@ const PERMISSIONS: Record<Schemas["Permission"], string> = {
   "instances:operate": "Start, stop, suspend, restart, replace and move instances",
   "instances:logs": "Read what instances say",
   "instances:reach": "Commands, ports, consoles and screens of instances",
-  "self:read": "See yourself: quota, tokens, audit trail",
-  "tokens:write": "Make, revoke and replace your tokens, end sign-ins, set your password",
+  "self:read": "See yourself: quota, tokens, SSH keys, audit trail",
+  "tokens:write": "Make, revoke and replace your tokens, end sign-ins, set your password, save SSH keys",
   "notifications:write": "Say where you are told of failures and of your quota",
   "catalogue:read": "See flavours, images and the policy",
   "catalogue:write": "Change flavours, images and the policy",
@@ -59,6 +60,7 @@ export function Account() {
         <Tokens user={null} mayWrite={mayWrite}>
           <ReplaceToken user={me.username} own />
         </Tokens>
+        <SshKeys mayWrite={mayWrite} />
       </Stack>
     </>
   );

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.rules.access import Permission as P
-from tests.api.running import wish
+from tests.api.running import public_key, wish
 
 WEBSOCKET = "WEBSOCKET"
 PASSWORD = "a long enough password"
@@ -156,6 +156,17 @@ def _users() -> list[Row]:
     ]
 
 
+def _ssh_keys() -> list[Row]:
+    at: dict[str, Any] = {"noun": "ssh_key", "forms": _USER, "alone": True}
+    path, write = "/api/v1/ssh-keys/{ssh_key}", (P.TOKENS_WRITE,)
+    return [
+        Row("GET", "/api/v1/ssh-keys/", (P.SELF_READ,)),
+        Row("POST", "/api/v1/ssh-keys/", write, body={"name": "another", "public_key": public_key()}),
+        Row("GET", path, (P.SELF_READ,), **at),
+        Row("DELETE", path, write, **at),
+    ]
+
+
 def _notifications() -> list[Row]:
     at: dict[str, Any] = {"noun": "subscription", "alone": True}
     path, read, write = "/api/v1/notifications/{subscription}", (P.SELF_READ,), (P.NOTIFICATIONS_WRITE,)
@@ -202,6 +213,7 @@ GROUPS = {
     "instances": _instances(),
     "history": _history(),
     "users": _users(),
+    "ssh keys": _ssh_keys(),
     "notifications": _notifications(),
     "catalogue": _catalogue(),
     "public": _public(),

@@ -14,7 +14,7 @@ from app.models import ApiToken, GrantLevel, Role
 from app.rules.access import GRANTS, TABLE, Access, Permission, Scope
 from tests.api.isolation.routes import PASSWORD, Row
 from tests.api.programs import signed_in
-from tests.api.running import Api, Caller
+from tests.api.running import Api, Caller, public_key
 
 T = TypeVar("T")
 # In every name and label of what no user may learn of.
@@ -189,6 +189,8 @@ async def _things(world: World, owner: Caller, name: str, entry: str) -> Things:
     told = {"channel": "webhook", "target": f"https://{owner.name}.example.org/"}
     subscription = (await owner.post("/notifications/", json=told)).json()["id"]
     delivery = (await owner.post(f"/notifications/{subscription}/test")).json()["id"]
+    saved = {"name": f"key-of-{name}"[:40], "public_key": public_key()}
+    ssh_key = (await owner.post("/ssh-keys/", json=saved)).json()
     listed = f"{CANARY}-hidden" if entry == "hidden" else "offered"
     keys = {
         ("cluster", "id"): cluster["id"],
@@ -203,6 +205,8 @@ async def _things(world: World, owner: Caller, name: str, entry: str) -> Things:
         ("user", "name"): owner.name,
         ("token", "id"): token,
         ("subscription", "id"): subscription,
+        ("ssh_key", "id"): ssh_key["id"],
+        ("ssh_key", "name"): ssh_key["name"],
         ("flavour", "name"): listed,
         ("image", "name"): listed,
     }

@@ -38,10 +38,11 @@ def launching(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     assert ada.get("/clusters/later")["flavour"] == "launch-size"
     (place / "key.pub").write_text(_KEY)
     (place / "init").write_text("#cloud-config\n")
-    machine = ("--ssh-key", f"@{place / 'key.pub'}", "--cloud-init", f"@{place / 'init'}", "--volume", "disk:1Gi")
+    keys = ("--ssh-key", f"@{place / 'key.pub'}", "--ssh-key", str(place / "key.pub"))
+    machine = (*keys, "--cloud-init", f"@{place / 'init'}", "--volume", "disk:1Gi")
     ada("clusters", "create", "lab", "--type", "vm", "--cpu", "1", "--memory", "512", *machine, "-c", "name,phase")
     lab = ada.get("/clusters/lab")
-    assert (lab["phase"], lab["vm"]["ssh_keys"], lab["vm"]["cloud_init"]) == ("running", [_KEY], ["user_data"])
+    assert (lab["phase"], lab["vm"]["ssh_keys"], lab["vm"]["cloud_init"]) == ("running", [_KEY, _KEY], ["user_data"])
     assert "lab" not in ada("launch", "lab", *_SMALL, code=6).out
 
 

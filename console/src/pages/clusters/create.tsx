@@ -3,6 +3,7 @@ import {
   Alert,
   Anchor,
   Button,
+  Checkbox,
   Collapse,
   Grid,
   Group,
@@ -30,11 +31,14 @@ import { Same } from "./same";
 import { type Fields, type Kind, OWN, wishOf } from "./wish";
 
 type Wish = Schemas["ClusterCreate"];
+/** That a VM takes. */
+const MOST_KEYS = 32;
 
 export function CreateCluster() {
   const images = useQuery(queries.images);
   const flavours = useQuery(queries.flavours);
   const policy = useQuery(queries.policy);
+  const keys = useQuery(queries.sshKeys);
   return (
     <>
       <Heading title="Create a cluster" />
@@ -43,7 +47,18 @@ export function CreateCluster() {
           <Loaded query={flavours}>
             {(flavoursThere) => (
               <Loaded query={policy}>
-                {(rules) => <Form images={imagesThere.items} flavours={flavoursThere.items} policy={rules} />}
+                {(rules) => (
+                  <Loaded query={keys}>
+                    {(saved) => (
+                      <Form
+                        images={imagesThere.items}
+                        flavours={flavoursThere.items}
+                        policy={rules}
+                        saved={saved.items.map(({ name }) => name)}
+                      />
+                    )}
+                  </Loaded>
+                )}
               </Loaded>
             )}
           </Loaded>
@@ -53,9 +68,15 @@ export function CreateCluster() {
   );
 }
 
-type Given = { images: Schemas["ImageRead"][]; flavours: Schemas["FlavourRead"][]; policy: Schemas["PolicyRead"] };
+type Given = {
+  images: Schemas["ImageRead"][];
+  flavours: Schemas["FlavourRead"][];
+  policy: Schemas["PolicyRead"];
+  /** Names of one's SSH keys. */
+  saved: string[];
+};
 
-function Form({ images, flavours, policy }: Given) {
+function Form({ images, flavours, policy, saved }: Given) {
   const navigate = useNavigate();
   const [more, { toggle }] = useDisclosure();
   const first = (kind: Kind) => images.filter((image) => image.instance_type === kind && image.enabled);
@@ -76,6 +97,7 @@ function Form({ images, flavours, policy }: Given) {
       command: "",
       env: "",
       ports: "",
+      saved: saved.slice(0, MOST_KEYS),
       keys: "",
       userData: "",
     },
@@ -147,6 +169,19 @@ function Form({ images, flavours, policy }: Given) {
               required
               {...form.getInputProps("count")}
             />
+            {at.kind === "vm" && saved.length > 0 && (
+              <Checkbox.Group
+                label="Your SSH keys"
+                description="They may log in, where the image runs cloud-init."
+                {...form.getInputProps("saved")}
+              >
+                <Group mt="xs">
+                  {saved.map((name) => (
+                    <Checkbox key={name} value={name} label={name} />
+                  ))}
+                </Group>
+              </Checkbox.Group>
+            )}
             <Anchor component="button" type="button" onClick={toggle} aria-expanded={more} w="fit-content">
               {more ? "Fewer settings" : "More settings"}
             </Anchor>
@@ -171,8 +206,8 @@ function Form({ images, flavours, policy }: Given) {
                 ) : (
                   <>
                     <Textarea
-                      label="SSH keys"
-                      description="One public key a line; the image must run cloud-init."
+                      label={saved.length > 0 ? "Other SSH keys" : "SSH keys"}
+                      description="One public key a line; the image must run cloud-init. Those that you save under Account are offered here by name."
                       autosize
                       minRows={2}
                       {...form.getInputProps("keys")}

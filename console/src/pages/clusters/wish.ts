@@ -18,6 +18,8 @@ export type Fields = {
   command: string;
   env: string;
   ports: string;
+  /** Names of saved keys. */
+  saved: string[];
   keys: string;
   userData: string;
 };
@@ -47,8 +49,9 @@ export function wishOf(at: Fields): { body: Wish; env: string | null } {
       : {}),
     ...(ports.length ? { ports } : {}),
   };
+  const keys = [...at.saved, ...lines(at.keys)];
   const vm: Partial<Schemas["VmSettings"]> = {
-    ...(lines(at.keys).length ? { ssh_keys: lines(at.keys) } : {}),
+    ...(keys.length ? { ssh_keys: keys } : {}),
     ...(at.userData.trim() ? { cloud_init: { user_data: at.userData } } : {}),
     ...(ports.length ? { ports } : {}),
   };
