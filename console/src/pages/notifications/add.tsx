@@ -91,7 +91,6 @@ export function Code({ of, close }: { of: Subscription; close: () => void }) {
       </Text>
       <TextInput
         label="Code"
-        description="As it is in the mail, after the long id."
         value={code}
         onChange={(event) => setCode(event.currentTarget.value)}
         required
