@@ -96,7 +96,7 @@ def test_a_webhook_is_added_tested_and_deleted(person: People, open_page: Open, 
     page.keyboard.press("Enter")
     secret = page.get_by_role("textbox", name="Secret").input_value()
     hand.press(page.get_by_role("button", name="I have it"))
-    expect(page.get_by_text("A cluster fails; An operation fails; A limit")).to_be_visible()
+    expect(page.get_by_text("a cluster fails, an operation fails, a limit")).to_be_visible()
     hand.press(page.get_by_role("button", name=f"Send a test: {told.receiver.url}"))
     expect(page.get_by_text("HTTP 204")).to_be_visible(timeout=20 * SECONDS)
     expect(page.get_by_text("Delivered")).to_be_visible()
@@ -105,6 +105,7 @@ def test_a_webhook_is_added_tested_and_deleted(person: People, open_page: Open, 
 
     hand.press(page.get_by_role("button", name=f"Messages: {told.receiver.url}"))
     hand.press(page.get_by_role("button", name="Send again: A test"))
+    expect(page.get_by_text("It is on its way again.")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     hand.press(page.get_by_role("button", name=f"Delete: {told.receiver.url}"))

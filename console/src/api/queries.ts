@@ -94,7 +94,7 @@ export const tokens = (query: Query<"/api/v1/tokens/">) =>
 
 export const subscriptions = queryOptions({
   queryKey: ["notifications"],
-  queryFn: () => data(api.GET("/api/v1/notifications/", { params: { query: { limit: 500 } } })),
+  queryFn: () => data(api.GET("/api/v1/notifications/", { params: { query: { limit: 500, sort: "-created_at" } } })),
   refetchInterval: 10_000,
 });
 

@@ -3,6 +3,7 @@ import { Checkbox, SegmentedControl, Stack, Text, TextInput } from "@mantine/cor
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { Form, useSending } from "../../parts/dialog";
+import { sentence } from "../../parts/words";
 import { CHANNELS, type Subscription, TOPICS } from "./words";
 
 const FIELDS: Record<Schemas["Channel"], { label: string; description: string; inputMode: "url" | "email" }> = {
@@ -63,7 +64,7 @@ export function Add({ close, made }: Given) {
       >
         <Stack gap="xs" my="xs">
           {ALL.map((topic) => (
-            <Checkbox key={topic} value={topic} label={TOPICS[topic]} />
+            <Checkbox key={topic} value={topic} label={sentence(TOPICS[topic])} />
           ))}
         </Stack>
       </Checkbox.Group>

@@ -1,5 +1,5 @@
 /** What was sent to one target, and what became of it. */
-import { Button, Group, Table, Text } from "@mantine/core";
+import { Button, Group, Stack, Table, Text } from "@mantine/core";
 import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query";
 import { Ago, State } from "../../parts/parts";
 import { ACTIONS, Rows } from "../../parts/tables";
@@ -17,15 +17,11 @@ export function Messages({ query, resend }: Given) {
   return (
     <Listed query={query} empty={<Text size="sm">Nothing was sent there yet.</Text>}>
       {(rows) => (
-        <Rows columns={["When", "What of", "What became of it", ...(resend ? [ACTIONS] : [])]} minWidth={560}>
+        <Rows columns={["Message", ...(resend ? [ACTIONS] : [])]} minWidth={280}>
           {rows.map((row) => (
             <Table.Tr key={row.id}>
               <Table.Td>
-                <Ago when={row.created_at} />
-              </Table.Td>
-              <Table.Td>{nameOf(row.topic)}</Table.Td>
-              <Table.Td>
-                <Outcome of={row} now={query.dataUpdatedAt} />
+                <Message of={row} now={query.dataUpdatedAt} />
               </Table.Td>
               {resend && (
                 <Table.Td ta="right">
@@ -49,22 +45,27 @@ export function Messages({ query, resend }: Given) {
   );
 }
 
-/** `now`: when this was known. */
-export function Outcome({ of, now }: { of: Delivery; now: number }) {
-  const { status, said, attempts, next_try_at } = of;
+/** What it is about, and what became of it. `now`: when that was known. */
+export function Message({ of, now }: { of: Delivery; now: number }) {
+  const { topic, status, said, attempts, next_try_at, created_at } = of;
   const soon = next_try_at !== null && Date.parse(next_try_at) - now < 10_000;
   return (
-    <Group gap="xs">
-      <State of={status} />
+    <Stack gap={4}>
       <Text size="sm">
-        {said && `${sentence(said)}. `}
-        {attempts > 1 && `${count(attempts, "try", "tries")}. `}
-        {next_try_at && (
-          <span title={exactly(next_try_at)}>
-            {attempts > 0 ? "Tried again" : "Sent"} {soon ? "in a moment" : ago(next_try_at, now)}.
-          </span>
-        )}
+        {nameOf(topic)}, <Ago when={created_at} />
       </Text>
-    </Group>
+      <Group gap="4px xs">
+        <State of={status} />
+        <Text size="sm">
+          {said && `${sentence(said)}. `}
+          {attempts > 1 && `${count(attempts, "try", "tries")}. `}
+          {next_try_at && (
+            <span title={exactly(next_try_at)}>
+              {attempts > 0 ? "Next" : "First"} try {soon ? "in a moment" : ago(next_try_at, now)}.
+            </span>
+          )}
+        </Text>
+      </Group>
+    </Stack>
   );
 }

@@ -1,5 +1,5 @@
 /** Where one is told of failures and of one's quota: webhooks and mail addresses, how they do, and what was sent. */
-import { Button, Group, List, Modal, Stack, Text } from "@mantine/core";
+import { Box, Button, Group, List, Modal, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -8,13 +8,13 @@ import { api, data } from "../../api/client";
 import * as queries from "../../api/queries";
 import { useActing } from "../../parts/acting";
 import { Confirm, useAbout, useSending } from "../../parts/dialog";
-import { Ago, Empty, Heading, Loaded, Section, State } from "../../parts/parts";
+import { Ago, Empty, Heading, Loaded, Section, State, Trouble } from "../../parts/parts";
 import { Facts } from "../../parts/tables";
 import { useMay } from "../../shell";
 import { Once, type Secrets } from "../users/secrets";
 import { Add, Code } from "./add";
-import { Messages, Outcome } from "./messages";
-import { CHANNELS, nameOf, type Subscription, TOPICS } from "./words";
+import { Message, Messages } from "./messages";
+import { CHANNELS, type Subscription, TOPICS } from "./words";
 
 const Help = () => (
   <Link to="/help/$page" params={{ page: "be-told" }}>
@@ -108,7 +108,10 @@ function Target({ of, mayWrite, confirm }: Given) {
       beside={
         <Group gap="xs">
           {mayWrite && !confirmed && button("Enter the code", confirm)}
-          {mayWrite && !confirmed && last && button("Send the code again", () => resend.mutate(last.id))}
+          {mayWrite &&
+            !confirmed &&
+            last &&
+            button("Send the code again", () => resend.mutate(last.id), resend.isPending)}
           {mayWrite && confirmed && button("Send a test", () => test.mutate(), test.isPending)}
           {button("Messages", read)}
           {mayWrite && button("Delete", ask)}
@@ -118,33 +121,30 @@ function Target({ of, mayWrite, confirm }: Given) {
       <Facts
         rows={[
           [
-            CHANNELS[channel],
-            <Group key="state" gap="xs">
+            "State",
+            <Group key="state" gap="4px xs">
               <State of={confirmed ? (failures > 0 ? "failing" : "ready") : "not_confirmed"} />
               <Text size="sm">
-                {!confirmed && "Nothing but a code is sent there before it is confirmed. "}
-                {failures > 0 && (failures === 1 ? "The last try failed. " : `The last ${failures} tries failed. `)}
-                Added <Ago when={created_at} />.
+                {CHANNELS[channel]}, added <Ago when={created_at} />.
+                {!confirmed && " Nothing but a code is sent there before it is confirmed."}
+                {failures > 0 && (failures === 1 ? " The last try failed." : ` The last ${failures} tries failed.`)}
               </Text>
             </Group>,
           ],
-          ["Told when", topics.map((topic) => TOPICS[topic]).join("; ")],
+          ["Told when", topics.map((topic) => TOPICS[topic]).join(", ")],
           [
             "Last message",
-            last ? (
-              <Stack key="last" gap={4}>
-                <Text size="sm">
-                  {nameOf(last.topic)}, <Ago when={last.created_at} />
-                </Text>
-                <Outcome of={last} now={sent.dataUpdatedAt} />
-              </Stack>
-            ) : (
-              sent.isSuccess && "None yet."
-            ),
+            <Box key="last" mih={48}>
+              <Trouble error={sent.error} again={() => sent.refetch()} />
+              {last ? <Message of={last} now={sent.dataUpdatedAt} /> : sent.isSuccess && "None yet."}
+            </Box>,
           ],
         ]}
       />
-      <Modal opened={reading} onClose={close} title={`Messages to ${target}`} size="xl">
+      <Modal opened={reading} onClose={close} title="Messages" size="lg">
+        <Text size="sm" mb="xs" style={{ overflowWrap: "anywhere" }}>
+          {target}
+        </Text>
         <Messages query={sent} resend={mayWrite ? resend.mutate : null} />
       </Modal>
       <Confirm opened={deleting} onClose={kept} title="Be told there no more?" verb="Delete" sending={remove}>
