@@ -25,7 +25,8 @@ _ASSETS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Acce
 
 # The first words of the console's addresses; the rest of them is the console's own.
 PAGES = (
-    "clusters", "instances", "operations", "audit", "account", "notifications", "users", "catalogue", "platform", "help",
+    "clusters", "instances", "operations", "audit", "account", "notifications",
+    "users", "catalogue", "platform", "help",
 )  # fmt: skip
 
 

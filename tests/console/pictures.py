@@ -181,8 +181,8 @@ def seeded(platform: Platform) -> Seen:
         done(grace.delete("/clusters/old?wait=30"))
         done(grace.post(f"/instances/{shop['instances'][1]['id']}/operate?wait=20", json={"operation": "suspend"}))
         done(grace.post(f"/instances/{shop['instances'][2]['id']}/operate?wait=20", json={"operation": "stop"}))
-    names = ("clusters", "clusters/new", "instances", "operations", "audit", "account", "notifications")
-    names += ("help", "help/say-what-runs", "help/be-told")
+    names = ["clusters", "clusters/new", "instances", "operations", "audit", "account", "notifications"]
+    names += ["help", "help/say-what-runs", "help/be-told"]
     everyone = {"": "/", **{name: f"/{name}" for name in names}}
     full = everyone | {name: f"/{name}" for name in ("users", "users/newcomer", "users/tight", "catalogue", "platform")}
     full |= {"cluster": f"/clusters/{shop['id']}", "cluster-in-trouble": f"/clusters/{broken}"}

@@ -54,7 +54,7 @@ export function Message({ of, now }: { of: Delivery; now: number }) {
       <Text size="sm">
         {nameOf(topic)}, <Ago when={created_at} />
       </Text>
-      <Group gap="4px xs">
+      <Group gap="xs" style={{ rowGap: 4 }}>
         <State of={status} />
         <Text size="sm">
           {said && `${sentence(said)}. `}

@@ -122,7 +122,7 @@ function Target({ of, mayWrite, confirm }: Given) {
         rows={[
           [
             "State",
-            <Group key="state" gap="4px xs">
+            <Group key="state" gap="xs" style={{ rowGap: 4 }}>
               <State of={confirmed ? (failures > 0 ? "failing" : "ready") : "not_confirmed"} />
               <Text size="sm">
                 {CHANNELS[channel]}, added <Ago when={created_at} />.
