@@ -136,6 +136,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         await state.database.open()
         stack.push_async_callback(state.database.close)
+        stack.push_async_callback(state.reads.close)
         await migrations.upgrade(state.database)
         await _first_start(state)
         state.sealer = state.access_tokens.sealer = state.audit.sealer = worker.sealer_of(settings)

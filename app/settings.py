@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         description="Speak TLS with the database: the path of the PEM of the authority that its certificate must be "
         "from, or `system` for those the machine trusts. The host's name is checked.",
     )
+    database_replica_url: SecretStr | None = Field(
+        None,
+        description="For the API: a streaming standby of the PostgreSQL of CMP_DATABASE_URL. Lists are read there as "
+        "long as it has all that is committed. The role needs pg_read_all_stats.",
+    )
     database_pool: int = Field(16, ge=2, le=200, description="Connections that each process keeps to the database.")
     cache_mib: int = Field(
         32,

@@ -3,7 +3,12 @@
 local sent = 0
 local tokens, requests = {}, {}
 local kind, prefix
-local paths = { list = "/api/v1/clusters/?limit=20", long = "/api/v1/clusters/?limit=100", quota = "/api/v1/users/me/quota" }
+local paths = {
+  list = "/api/v1/clusters/?limit=20",
+  long = "/api/v1/clusters/?limit=100",
+  instances = "/api/v1/instances/?limit=100",
+  quota = "/api/v1/users/me/quota",
+}
 
 function init(args)
   kind, prefix = args[1], args[3]

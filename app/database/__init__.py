@@ -6,10 +6,12 @@ time (BEGIN IMMEDIATE) and belongs to one process.
 
 from app.database.dialects import utc_now
 from app.database.errors import SqliteInUse, TryAgain, is_retryable, violates
+from app.database.replica import Reads
 from app.database.transactions import Database, Row, Session, affected, after_commit, to_its_end
 
 __all__ = [
     "Database",
+    "Reads",
     "Row",
     "Session",
     "SqliteInUse",

@@ -57,8 +57,12 @@ async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
 class Database:
     """One per process. `postgres` is the driver's own pool for the hot statements, where there is PostgreSQL."""
 
-    def __init__(self, url: str, *, pool_size: int = 16, tls: str | None = None) -> None:
-        """`tls`: the PEM of the authority that the server's certificate must be from, or `system`."""
+    def __init__(self, url: str, *, pool_size: int = 16, tls: str | None = None, named: str = "") -> None:
+        """`tls`: the PEM of the authority that the server's certificate must be from, or `system`.
+
+        `named`: what its pools' names begin with in the metrics.
+        """
+        self._named = named
         self._tls = tls_of(tls)
         self.url = normalised(url)
         self.dialect = self.url.get_backend_name()
@@ -124,11 +128,14 @@ class Database:
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
 
-    async def fetch(self, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> list[Row]:
+    async def fetch(
+        self, statement: sa.Select[Any], parameters: Mapping[str, Any], connection: Any = None
+    ) -> list[Row]:
         """Rows of one read, by column name. `statement` is built once per shape, with named bind parameters.
 
-        On PostgreSQL the statement is compiled once and the driver runs it: SQLAlchemy's execution is what costs most
-        on a hot read (docs/adr/0014). Values come back as the column types say on every dialect.
+        On PostgreSQL the statement is compiled once and the driver runs it, on `connection` where one is given:
+        SQLAlchemy's execution is what costs most on a hot read (docs/adr/0014). Values come back as the column types
+        say on every dialect.
         """
         if self.postgres is None:
             async with self.reading() as session:
@@ -136,7 +143,7 @@ class Database:
         sql, names, own = compiled(statement)
         values = {**own, **parameters}
         with translated(), traces.span("database statement", **self._said):
-            rows: list[Row] = await self.postgres.fetch(sql, *[values[name] for name in names])
+            rows: list[Row] = await (connection or self.postgres).fetch(sql, *[values[name] for name in names])
             return rows
 
     async def write_at_once(self, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> list[Row] | None:
@@ -164,11 +171,11 @@ class Database:
     def _measured(self) -> None:
         pool = cast(QueuePool, self.engine.sync_engine.pool)
         used, idle = (partial(metrics.DATABASE_CONNECTIONS.labels, state=state) for state in ("used", "idle"))
-        used(pool="sqlalchemy").set_function(pool.checkedout)
-        idle(pool="sqlalchemy").set_function(pool.checkedin)
+        used(pool=f"{self._named}sqlalchemy").set_function(pool.checkedout)
+        idle(pool=f"{self._named}sqlalchemy").set_function(pool.checkedin)
         if (driver := self.postgres) is not None:
-            used(pool="driver").set_function(lambda: driver.get_size() - driver.get_idle_size())
-            idle(pool="driver").set_function(driver.get_idle_size)
+            used(pool=f"{self._named}driver").set_function(lambda: driver.get_size() - driver.get_idle_size())
+            idle(pool=f"{self._named}driver").set_function(driver.get_idle_size)
 
     def _lock_sqlite(self) -> None:
         path = Path(f"{self.url.database}.lock")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -50,8 +51,7 @@ async def list_entries(
     wanted = _filter(viewer, query)
     scope = f"audit {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
-    async with state.database.reading() as session:
-        found = await store.page_for(session, viewer, page, wanted)
+    found = await state.reads.look(partial(store.page_for, viewer=viewer, page=page, wanted=wanted))
     following = next_cursor(state, scope, query.sort, found.last)
     return tagged(request, {"items": [_shown(entry) for entry in found.items], "next_cursor": following})
 
@@ -83,8 +83,7 @@ async def _lines(state: State, viewer: Viewer, wanted: store.AuditFilter, sort: 
     after: list[Any] | None = None
     while True:
         page = PageRequest(_PAGE, sort.removeprefix("-"), sort.startswith("-"), after)
-        async with state.database.reading() as session:
-            found = await store.page_for(session, viewer, page, wanted)
+        found = await state.reads.look(partial(store.page_for, viewer=viewer, page=page, wanted=wanted))
         for entry in found.items:
             yield encode(_shown(entry)) + b"\n"
         if found.last is None:

@@ -59,7 +59,7 @@ async def list_clusters(request: Request) -> Response:
     page = page_request(state, scope, query, query.sort)
 
     async def read(*, whole: bool) -> tuple[Row, Page[Row]]:
-        answer = await store.page_by_token(state.database, token_hash, page, wanted, whole=whole)
+        answer = await store.page_by_token(state.reads, token_hash, page, wanted, whole=whole)
         if answer.viewer is None:
             raise auth.not_known()
         return answer.viewer, answer.page

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
 from app import auth, telemetry
-from app.database import Database, Row, Session
+from app.database import Database, Reads, Row, Session
 from app.errors import Invalid, KeyReused, Stale, Unavailable, Unsupported
 from app.models import Cluster
 from app.routers import cookies
@@ -47,6 +47,7 @@ class State:
 
     settings: Settings
     database: Database
+    reads: Reads
     broadcaster: Broadcaster
     catalogue: Catalogue
     streams: Streams

@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -78,8 +79,8 @@ async def history(
     auth.require(viewer, _needed(query))
     scope = f"events {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
-    async with state.database.reading() as session:
-        found = await store.page_for(session, viewer, page, everyones=query.everyones, cluster_id=query.cluster_id)
+    wanted: dict[str, Any] = {"everyones": query.everyones, "cluster_id": query.cluster_id}
+    found = await state.reads.look(partial(store.page_for, viewer=viewer, page=page, **wanted))
     return tagged(
         request,
         {

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app import schemas
 from app.database import Session
-from app.models import InstanceStatus, InstanceType
+from app.models import Instance, InstanceStatus, InstanceType
 from app.routers import bulk, views
 from app.routers.access import needs
 from app.routers.deps import (
@@ -31,6 +31,7 @@ from app.rules.access import Access, Permission, Viewer
 from app.rules.naming import SEARCH_PATTERN
 from app.services import clusters, instances, operations, scaling
 from app.store import instances as store
+from app.store.paging import Page
 
 router = APIRouter(prefix="/instances", tags=["instances"], route_class=StrictRoute)
 
@@ -58,7 +59,8 @@ async def list_instances(
 ) -> Response:
     scope = f"instances {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
-    async with state.database.reading() as session:
+
+    async def read(session: Session) -> tuple[Access, Page[Instance]]:
         cluster = await clusters.load(session, viewer, key_of(query.cluster)) if query.cluster is not None else None
         found = await store.page_for(
             session,
@@ -70,7 +72,9 @@ async def list_instances(
             status=query.status,
             instance_type=query.instance_type,
         )
-    access = cluster.access if cluster is not None else Access.OWNER
+        return cluster.access if cluster is not None else Access.OWNER, found
+
+    access, found = await state.reads.look(read)
     return tagged(
         request,
         {

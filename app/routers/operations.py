@@ -1,6 +1,7 @@
 """/api/v1/operations"""
 
 import uuid
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -46,17 +47,18 @@ async def list_operations(
     auth.require(viewer, Permission.EVERYONES if query.everyones else Permission.CLUSTERS_READ)
     scope = f"operations {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
-    async with state.database.reading() as session:
-        found = await store.page_for(
-            session,
-            viewer,
-            page,
+    found = await state.reads.look(
+        partial(
+            store.page_for,
+            viewer=viewer,
+            page=page,
             everyones=query.everyones,
             cluster_id=query.cluster_id,
             instance_id=query.instance_id,
             status=query.status,
             kind=query.kind,
         )
+    )
     return tagged(
         request,
         {

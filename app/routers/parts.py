@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from app import auth
-from app.database import Database
+from app.database import Database, Reads
 from app.routers.deps import State
 from app.routers.kept import Kept
 from app.services.audit import Audit
@@ -27,6 +27,7 @@ def of(settings: Settings) -> State:
     return State(
         settings,
         database,
+        _reads(settings, database),
         broadcaster,
         Catalogue(database),
         _streams(settings, database, broadcaster),
@@ -38,6 +39,13 @@ def of(settings: Settings) -> State:
         Kept(settings.cache_mib),
         _provider(settings),
     )
+
+
+def _reads(settings: Settings, database: Database) -> Reads:
+    if settings.database_replica_url is None:
+        return Reads(database)
+    url, pool = settings.database_replica_url.get_secret_value(), settings.database_pool
+    return Reads(database, Database(url, pool_size=pool, tls=settings.database_tls, named="replica-"))
 
 
 def _throttle(settings: Settings) -> auth.Throttle:

@@ -3,6 +3,7 @@
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -89,8 +90,8 @@ async def list_users(
 ) -> Response:
     scope = f"users {viewer.user_id} {query.model_dump(exclude={'limit', 'cursor'})}"
     page = page_request(state, scope, query, query.sort)
-    async with state.database.reading() as session:
-        found = await store.all_page(session, page, name=query.name, role=query.role, near_limit=query.near_limit)
+    wanted: dict[str, Any] = {"name": query.name, "role": query.role, "near_limit": query.near_limit}
+    found = await state.reads.look(partial(store.all_page, page=page, **wanted))
     return tagged(
         request,
         {

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.database import Database, Row, Session, utc_now, violates
+from app.database import Database, Reads, Row, Session, utc_now, violates
 from app.models import (
     Cluster,
     ClusterGrant,
@@ -88,7 +88,7 @@ class ListAnswer:
 
 
 async def page_by_token(
-    database: Database, token_hash: str, page: PageRequest, wanted: ClusterFilter, *, whole: bool
+    database: Database | Reads, token_hash: str, page: PageRequest, wanted: ClusterFilter, *, whole: bool
 ) -> ListAnswer:
     """The viewer and a page of what they own, in one statement: the console's and every script's hottest read.
 

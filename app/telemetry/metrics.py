@@ -7,6 +7,7 @@ Accounts are named too, no more than CMP_METRICS_ACCOUNTS of them.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from prometheus_client import (
@@ -50,12 +51,20 @@ INSTANCE_STREAMS = Gauge("cmp_instance_streams_open", "Streams to instances that
 
 DATABASE_CONNECTIONS = Gauge(
     "cmp_database_connections",
-    "Connections of this process to the database. pool: sqlalchemy, or the driver's own for the hot statements.",
+    "Connections of this process to the database. pool: sqlalchemy, or the driver's own for the hot statements; "
+    "replica-… for those of CMP_DATABASE_REPLICA_URL.",
     ["pool", "state"],
 )
 _KEPT = Counter("cmp_kept_answers", "Looks for an answer that was kept; same: nothing in it had changed.", ["same"])
 _SAME, _CHANGED = _KEPT.labels("yes"), _KEPT.labels("no")
 DATABASE_RETRIES = Counter("cmp_database_retries", "Transactions that were run again: deadlocks and conflicts.")
+
+_READS = Counter(
+    "cmp_database_reads",
+    "Lists that were read where CMP_DATABASE_REPLICA_URL is set. why the primary: the replica was behind, away, or the "
+    "read was in the way of what it replays (conflict).",
+    ["server", "why"],
+)
 
 _KUBERNETES_REQUESTS = Counter(
     "cmp_kubernetes_requests", "Calls to Kubernetes; code `none`: not answered.", ["verb", "resource", "code"]
@@ -214,6 +223,10 @@ def families() -> list[Family]:
 
 def kept(same: bool) -> None:
     (_SAME if same else _CHANGED).inc()
+
+
+def read_from(server: Literal["primary", "replica"], why: Literal["", "behind", "away", "conflict"] = "") -> None:
+    _READS.labels(server, why).inc()
 
 
 def request_answered(method: str, route: str, status: int, seconds: float) -> None:

@@ -1,7 +1,9 @@
 """A private PostgreSQL."""
 
+import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,21 @@ class PostgreSQL(DatabaseServer):
             self._process.stop(signal.SIGINT)
         super().stop()
 
+    def pids(self) -> list[int]:
+        """Of all its processes; each is a group of its own."""
+        assert self._process is not None
+        pid = self._process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def cpu(self) -> float:
+        """Seconds that it had so far, those of its processes that ended among them."""
+        first, *others = self.pids()
+        ticks = 0
+        for pid in others:
+            with suppress(FileNotFoundError):  # it just ended, and counts below
+                ticks += sum(map(int, _stat(pid)[11:13]))
+        return (ticks + sum(map(int, _stat(first)[11:15]))) / os.sysconf("SC_CLK_TCK")
+
     def _create_statement(self, name: str) -> str:
         return f'CREATE DATABASE "{name}"'
 
@@ -87,6 +104,10 @@ class Standby(PostgreSQL):
         there = f"host={self._primary.host} port={self._primary.port} user={USER} password={self._password}"
         argv = [*_program(root, "pg_basebackup"), "-d", there, "-D", data / "data", "-R", "--no-sync", "-c", "fast"]
         run(argv, data, self._system_user())
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def program(name: str) -> list[str | Path]:

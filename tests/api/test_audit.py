@@ -57,13 +57,13 @@ async def test_it_is_written_before_the_change(api: Api, monkeypatch: pytest.Mon
 
 
 async def test_those_that_begin_together_are_written_each_and_one_that_is_refused_harms_no_other(api: Api) -> None:
-    entry = {"address": "127.0.0.1", "method": "POST", "path": "/x", "request_id": "together"}
+    entry = {"address": "127.0.0.1", "method": "POST", "path": "/x", "request_id": "begun"}
     wrong = entry | {"method": None}
     begun = [api.state.audit.begin(one) for one in (entry, entry, wrong, entry)]
     ids = await asyncio.gather(*begun, return_exceptions=True)
     assert [isinstance(id, uuid.UUID) for id in ids] == [True, True, False, True], ids
     async with api.database.reading() as session:
-        there = (await session.execute(sa.select(AuditEntry.id).where(AuditEntry.request_id == "together"))).scalars()
+        there = (await session.execute(sa.select(AuditEntry.id).where(AuditEntry.request_id == "begun"))).scalars()
     assert set(there) == {id for id in ids if isinstance(id, uuid.UUID)}
 
 
@@ -171,7 +171,7 @@ async def test_damage_is_found(api: Api, damage: str) -> None:
 
 async def test_several_processes_seal_one_chain(api: Api) -> None:
     others = [type(api.state.audit)(api.database) for _ in range(4)]
-    entry = {"address": "192.0.2.1", "method": "POST", "path": "/", "request_id": "together"}
+    entry = {"address": "192.0.2.1", "method": "POST", "path": "/", "request_id": "sealed-together"}
     for one in others:
         one.sealer = api.state.sealer
         for _ in range(5):
@@ -179,7 +179,7 @@ async def test_several_processes_seal_one_chain(api: Api) -> None:
     await asyncio.gather(*(one.write() for one in others))
     await sealed(api)
     assert (await api.admin.get("/audit/verify")).json()["broken_at"] is None
-    assert len(await trail(api.admin, everyones=True, request_id="together")) == 20
+    assert len(await trail(api.admin, everyones=True, request_id="sealed-together")) == 20
 
 
 async def test_what_a_dead_process_began_ends_as_unknown_and_old_entries_go(api: Api) -> None:

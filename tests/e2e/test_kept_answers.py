@@ -1,6 +1,7 @@
 """What an API process keeps of its answers is never old: not after one's own write to another process, nor a worker's.
 
-Two processes that keep answers, and one that keeps none, on one database; whatever is changed, each must list the same.
+Two processes that keep answers, of which one reads from a replica, and one that keeps none; whatever is changed, each
+must list the same.
 The database itself refuses a change to what is listed that leaves the row's version as it was.
 """
 
@@ -12,12 +13,12 @@ import asyncpg
 import httpx
 import pytest
 
+from app import migrations
 from app.models import User
 from app.store.clusters import COLUMNS
-from tests.conftest import Databases
+from testbed.databases import PostgreSQL, Standby
+from tests.conftest import opened
 from tests.e2e.platform import Platform, eventually, simulator
-
-KINDS = ("postgresql",)
 
 _GUARD = """
 CREATE FUNCTION {table}_versioned() RETURNS trigger AS $$ BEGIN
@@ -70,13 +71,21 @@ class Replicas:
 
 
 @pytest.fixture(scope="module")
-async def replicas(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Replicas]:
-    tmp_path, url = tmp_path_factory.mktemp("replicas"), await databases.migrated()
-    await _guarded(url)
-    with simulator("--speed", "5") as kubernetes:
+async def replicas(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Replicas]:
+    """`postgresql`: skips where there is none."""
+    tmp_path = tmp_path_factory.mktemp("replicas")
+    with PostgreSQL() as primary, Standby(primary) as standby, simulator("--speed", "5") as kubernetes:
+        url, copy = primary.create_database("cmp"), standby.url("cmp")
+        async with opened(url) as database:
+            await migrations.upgrade(database)
+        await _guarded(url)
         made = [
             Platform(tmp_path / name, kubernetes, url, separate_worker=True, extra=extra)
-            for name, extra in (("first", {}), ("second", {}), ("none", {"CMP_CACHE_MIB": "0"}))
+            for name, extra in (
+                ("first", {}),
+                ("second", {"CMP_DATABASE_REPLICA_URL": copy}),
+                ("none", {"CMP_CACHE_MIB": "0"}),
+            )
         ]
         try:
             made[0].start()
@@ -88,6 +97,7 @@ async def replicas(databases: Databases, tmp_path_factory: pytest.TempPathFactor
             yield replicas
             for client in replicas.clients.values():
                 await client.aclose()
+            assert await _read_from_the_replica(replicas.second) > 60
         finally:
             for platform in made:
                 platform.stop()
@@ -139,6 +149,13 @@ async def test_ones_own_write_is_read_from_another_process(replicas: Replicas) -
         await writer.delete("/clusters/mine", params={"wait": 60})
         assert (await reader.get("/clusters/?name=mine")).json()["items"] == []
         assert (await reader.get("/users/me/quota")).json()["used"]["instances"] == used - 1
+
+
+async def _read_from_the_replica(platform: Platform) -> float:
+    async with platform.client() as admin:
+        text = (await admin.get(f"{platform.url}/metrics")).text
+    (line,) = [line for line in text.splitlines() if line.startswith('cmp_database_reads_total{server="replica"')]
+    return float(line.split()[-1])
 
 
 async def _guarded(url: str) -> None:
