@@ -12,7 +12,9 @@ from app.rules.notifications import CONFIRMATION, PING
 
 _CONFIRM = """Somebody who uses CMP wants to be told here of failures and of their quota.
 
-If that is you, confirm it with this code:
+If that is you, confirm it with this code, in the console or with cmpctl:
+
+    {code}
 
     cmpctl notifications confirm {subscription} {code}
 

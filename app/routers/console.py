@@ -24,7 +24,10 @@ _ASSETS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Acce
 
 
 # The first words of the console's addresses; the rest of them is the console's own.
-PAGES = ("clusters", "instances", "operations", "audit", "account", "users", "catalogue", "platform", "help")
+PAGES = (
+    "clusters", "instances", "operations", "audit", "account", "notifications",
+    "users", "catalogue", "platform", "help",
+)  # fmt: skip
 
 
 @router.get("/assets/{name}", dependencies=[PUBLIC])

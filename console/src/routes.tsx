@@ -90,6 +90,10 @@ const tree = root.addChildren([
     page(() => import("./pages/account"), "Account"),
   ),
   at(
+    "/notifications",
+    page(() => import("./pages/notifications/page"), "Notifications"),
+  ),
+  at(
     "/users",
     page(() => import("./pages/users/list"), "Users"),
   ),

@@ -22,6 +22,7 @@ import { useDisclosure, useHotkeys } from "@mantine/hooks";
 import { openSpotlight, Spotlight, type SpotlightActionData } from "@mantine/spotlight";
 import {
   IconActivity,
+  IconBell,
   IconBox,
   IconGauge,
   IconHeartbeat,
@@ -74,6 +75,7 @@ const PLACES: Place[] = [
   { to: "/operations", label: "Operations", icon: IconHistory, key: "p" },
   { to: "/audit", label: "Audit", icon: IconGauge, key: "a" },
   { to: "/account", label: "Account and tokens", icon: IconKey, key: "t" },
+  { to: "/notifications", label: "Notifications", icon: IconBell, key: "m" },
   { to: "/help", label: "Help", icon: IconHelpCircle, key: "l" },
 ];
 const ADMINISTRATION: Place[] = [

@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.console.hands import Hand, Mouse
+from tests.delivery.receiver import MailServer, Receiver, mail_server, receiving
 from tests.e2e.kube_eyes import KubeEyes, on_simulator
 from tests.e2e.platform import Platform, simulator
 
@@ -25,6 +27,24 @@ class Person:
     api: httpx.Client
 
 
+@dataclass(frozen=True)
+class Told:
+    """What listens for what CMP tells."""
+
+    receiver: Receiver
+    mails: MailServer
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[Told]:
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(receiving()) as receiver,
+        portal.wrap_async_context_manager(mail_server()) as mails,
+    ):
+        yield Told(receiver, mails)
+
+
 @pytest.fixture(scope="module")
 def eyes() -> Iterator[KubeEyes]:
     with simulator() as url:
@@ -32,8 +52,11 @@ def eyes() -> Iterator[KubeEyes]:
 
 
 @pytest.fixture(scope="module")
-def served(eyes: KubeEyes, console_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    extra = {"CMP_CONSOLE_DIR": str(console_dir)}
+def served(
+    eyes: KubeEyes, told: Told, console_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    extra = {"CMP_CONSOLE_DIR": str(console_dir), "CMP_WEBHOOK_HTTP": "true", "CMP_WEBHOOK_CIDRS": '["127.0.0.0/8"]'}
+    extra |= {"CMP_SMTP_HOST": "127.0.0.1", "CMP_SMTP_PORT": str(told.mails.port), "CMP_SMTP_TLS": "none"}
     platform = Platform(tmp_path_factory.mktemp("console"), eyes.kubernetes, extra=extra)
     platform.start()
     yield platform

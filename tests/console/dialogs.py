@@ -28,6 +28,7 @@ class Dialog:
 
 
 _CLUSTER, _USER = "/clusters/{cluster}", "/users/{user}"
+_TOLD = "https://ops.example.org/cmp"
 _MORE = ("button", "More")
 DIALOGS = [
     Dialog("cluster-menu", _CLUSTER, (_MORE,)),
@@ -42,6 +43,11 @@ DIALOGS = [
     Dialog("token-made", "/account", (("button", "Make a token"),), typed="ci"),
     Dialog("ssh-key", "/account", (("button", "Add an SSH key"),)),
     Dialog("tokens-replace", "/account", (("button", "Replace all"),)),
+    Dialog("target", "/notifications", (("button", "Add a target"),)),
+    Dialog("target-made", "/notifications", (("button", "Add a target"),), typed=_TOLD),
+    Dialog("target-messages", "/notifications", (("button", f"Messages: {_TOLD}"),)),
+    Dialog("target-delete", "/notifications", (("button", f"Delete: {_TOLD}"),)),
+    Dialog("target-code", "/notifications", (("button", "Enter the code: ops@example.org"),)),
     Dialog("user-create", "/users", (("button", "Create a user"),)),
     Dialog("user-change", _USER, (("button", "Change"),)),
     Dialog("user-disable", _USER, (("button", "Disable"),)),

@@ -5,7 +5,15 @@ from typing import Protocol
 from playwright.sync_api import Locator, Page, expect
 
 # Where one goes, and the keys for it.
-KEYS = {"/": "o", "/clusters": "c", "/clusters/new": "n", "/operations": "p", "/account": "t", "/users": "u"}
+KEYS = {
+    "/": "o",
+    "/clusters": "c",
+    "/clusters/new": "n",
+    "/operations": "p",
+    "/account": "t",
+    "/notifications": "m",
+    "/users": "u",
+}
 _FAR = 200
 _FOCUSED = "element => element === document.activeElement"
 # Of radios and tabs only one is reached by Tab; arrows lead to the others.

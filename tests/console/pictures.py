@@ -31,6 +31,8 @@ CLUSTERS = [
 ]
 OLD: dict[str, Any] = {"name": "old", "instance_type": "container", "image": "nginx:1.29"}
 OLD |= {"cpu_per_instance": 0.5, "memory_per_instance": 256}
+# A mail server that does not answer.
+SETTINGS = {"CMP_SMTP_HOST": "127.0.0.1", "CMP_SMTP_PORT": "9"}
 README = {"desktop-light-full-clusters": "clusters.png", "desktop-dark-full-cluster": "cluster.png"}
 
 
@@ -38,7 +40,7 @@ def main() -> None:
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir()
     with tempfile.TemporaryDirectory() as folder, browser.running() as chromium:
-        platform = Platform(Path(folder), "simulator", extra={"CMP_CONSOLE_DIR": str(console.built())})
+        platform = Platform(Path(folder), "simulator", extra=SETTINGS | {"CMP_CONSOLE_DIR": str(console.built())})
         platform.start()
         try:
             seen = seeded(platform)
@@ -172,11 +174,15 @@ def seeded(platform: Platform) -> Seen:
         shop = grace.get("/clusters/shop").json()
         broken = grace.get("/clusters/broken").json()["id"]
         one, screen = shop["instances"][0]["id"], grace.get("/clusters/lab").json()["instances"][0]["id"]
+        for channel, target in (("email", "ops@example.org"), ("webhook", "https://nobody.invalid/told")):
+            subscription = done(grace.post("/notifications/", json={"channel": channel, "target": target})).json()["id"]
+        done(grace.post(f"/notifications/{subscription}/test"))
         old = done(grace.post("/clusters/?wait=20", json=OLD)).json()["id"]
         done(grace.delete("/clusters/old?wait=30"))
         done(grace.post(f"/instances/{shop['instances'][1]['id']}/operate?wait=20", json={"operation": "suspend"}))
         done(grace.post(f"/instances/{shop['instances'][2]['id']}/operate?wait=20", json={"operation": "stop"}))
-    names = ("clusters", "clusters/new", "instances", "operations", "audit", "account", "help", "help/say-what-runs")
+    names = ["clusters", "clusters/new", "instances", "operations", "audit", "account", "notifications"]
+    names += ["help", "help/say-what-runs", "help/be-told"]
     everyone = {"": "/", **{name: f"/{name}" for name in names}}
     full = everyone | {name: f"/{name}" for name in ("users", "users/newcomer", "users/tight", "catalogue", "platform")}
     full |= {"cluster": f"/clusters/{shop['id']}", "cluster-in-trouble": f"/clusters/{broken}"}

@@ -2,8 +2,11 @@
 
 import httpx
 from playwright.sync_api import expect
+from standardwebhooks import Webhook
 
+from tests.console.conftest import Told
 from tests.console.flows import (
+    SECONDS,
     Open,
     People,
     create_watch_operate_and_delete,
@@ -80,3 +83,55 @@ def test_what_is_copied_is_there_also_over_plain_http(person: People, open_page:
     hand.reach(page.get_by_label("Name", exact=False).first, by="Shift+Tab")
     page.keyboard.press("Control+v")
     assert page.get_by_label("Name", exact=False).first.input_value().startswith("curl http://127.0.0.1")
+
+
+def test_a_webhook_is_added_tested_and_deleted(person: People, open_page: Open, told: Told) -> None:
+    page = open_page(person(), by=Keys)
+    hand = Keys(page)
+    hand.go("/notifications")
+    expect(page.get_by_role("heading", name="You are told nowhere yet")).to_be_visible()
+    hand.press(page.get_by_role("button", name="Add a target"))
+    hand.type(page.get_by_role("textbox", name="URL"), told.receiver.url)
+    hand.tick(page.get_by_label("An instance fails"))
+    page.keyboard.press("Enter")
+    secret = page.get_by_role("textbox", name="Secret").input_value()
+    hand.press(page.get_by_role("button", name="I have it"))
+    expect(page.get_by_text("a cluster fails, an operation fails, a limit")).to_be_visible()
+    hand.press(page.get_by_role("button", name=f"Send a test: {told.receiver.url}"))
+    expect(page.get_by_text("HTTP 204")).to_be_visible(timeout=20 * SECONDS)
+    expect(page.get_by_text("Delivered")).to_be_visible()
+    ((headers, body),) = told.receiver.seen
+    assert Webhook(secret).verify(body, headers)["type"] == "ping"
+
+    hand.press(page.get_by_role("button", name=f"Messages: {told.receiver.url}"))
+    hand.press(page.get_by_role("button", name="Send again: A test"))
+    expect(page.get_by_text("It is on its way again.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    hand.press(page.get_by_role("button", name=f"Delete: {told.receiver.url}"))
+    hand.press(page.get_by_role("dialog").get_by_role("button", name="Delete"))
+    expect(page.get_by_role("heading", name="You are told nowhere yet")).to_be_visible()
+
+
+def test_a_mail_address_is_confirmed_with_the_code_that_was_sent_there(
+    person: People, open_page: Open, told: Told
+) -> None:
+    ada = person()
+    address = f"{ada.name}@example.org"
+    page = open_page(ada, "/notifications", by=Keys)
+    hand = Keys(page)
+    hand.press(page.get_by_role("button", name="Add a target"))
+    hand.choose("radio", "Mail")
+    hand.type(page.get_by_role("textbox", name="Mail address"), address)
+    page.keyboard.press("Enter")
+    hand.type(page.get_by_role("textbox", name="Code"), "another")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="not the code")).to_contain_text("Request")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("the mail server has it", exact=False)).to_be_visible(timeout=20 * SECONDS)
+    (mail,) = told.mails.to(address)
+    hand.press(page.get_by_role("button", name="Send the code again"))
+    hand.press(page.get_by_role("button", name="Enter the code"))
+    hand.type(page.get_by_role("textbox", name="Code"), mail.get_content().split("cmpctl:")[1].split()[0])
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Ready")).to_be_visible()

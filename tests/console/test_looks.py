@@ -21,6 +21,7 @@ PAGES = [
     "/operations",
     "/audit",
     "/account",
+    "/notifications",
     "/help",
     "/help/reach-an-instance",
 ]
@@ -29,13 +30,15 @@ BOSS = ["/users", "/users/admin", "/catalogue", "/platform"]
 
 @pytest.fixture
 def boss(person: Callable[..., Person], admin: httpx.Client) -> Person:
-    """An administrator who has a cluster of each kind."""
+    """An administrator who has a cluster of each kind, and is told by mail."""
     who = person()
     assert admin.patch(f"/users/{who.name}", json={"role": "admin"}).status_code == 200
     for kind in ("container", "vm"):
         wish = {"name": f"{kind}-{who.name}", "instance_type": kind, "image": "nginx:1.29", "cpu_per_instance": 0.5}
         made = who.api.post("/clusters/?wait=30", json=wish | {"memory_per_instance": 256})
         assert made.status_code == 201, made.text
+    asked = who.api.post("/notifications/", json={"channel": "email", "target": "ops@example.org"})
+    assert asked.status_code == 201, asked.text
     return who
 
 

@@ -97,6 +97,22 @@ export const tokens = (query: Query<"/api/v1/tokens/">) =>
     data(api.GET("/api/v1/tokens/", { params: { query: { ...query, cursor } } })),
   );
 
+export const subscriptions = queryOptions({
+  queryKey: ["notifications"],
+  queryFn: () => data(api.GET("/api/v1/notifications/", { params: { query: { limit: 500, sort: "-created_at" } } })),
+  refetchInterval: 10_000,
+});
+
+/** Not read again with each event: what becomes of them is none. */
+export const deliveries = (subscription: string) =>
+  pages<Schemas["DeliveryRead"]>(["deliveries", subscription], (cursor) =>
+    data(
+      api.GET("/api/v1/notifications/{subscription}/deliveries", {
+        params: { path: { subscription }, query: { limit: 20, cursor } },
+      }),
+    ),
+  );
+
 export const users = (query: Query<"/api/v1/users/">) =>
   pages<Schemas["UserRead"]>(["users", query], (cursor) =>
     data(api.GET("/api/v1/users/", { params: { query: { ...query, cursor } } })),

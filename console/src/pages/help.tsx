@@ -11,7 +11,7 @@ import { Shortcuts } from "../shell";
 const TEXTS = Object.entries(
   import.meta.glob<string>(
     [
-      "../../../docs/how-to/{say-what-runs,reach-an-instance,sign-in,offer-images-and-sizes,change-keys}.md",
+      "../../../docs/how-to/{say-what-runs,reach-an-instance,sign-in,be-told,offer-images-and-sizes,change-keys}.md",
       "../../../docs/permissions.md",
     ],
     { query: "?raw", import: "default", eager: true },
