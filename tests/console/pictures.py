@@ -15,6 +15,7 @@ import httpx
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from testbed import browser, console
+from tests.api.running import public_key
 from tests.console.dialogs import DIALOGS
 from tests.console.hands import Mouse
 from tests.e2e.platform import Platform
@@ -174,6 +175,8 @@ def seeded(platform: Platform) -> Seen:
         shop = grace.get("/clusters/shop").json()
         broken = grace.get("/clusters/broken").json()["id"]
         one, screen = shop["instances"][0]["id"], grace.get("/clusters/lab").json()["instances"][0]["id"]
+        for name in ("laptop", "workstation"):
+            done(grace.post("/ssh-keys/", json={"name": name, "public_key": public_key(f"grace@{name}")}))
         for channel, target in (("email", "ops@example.org"), ("webhook", "https://nobody.invalid/told")):
             subscription = done(grace.post("/notifications/", json={"channel": channel, "target": target})).json()["id"]
         done(grace.post(f"/notifications/{subscription}/test"))
