@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ def contents(text: str) -> str:
         return Path(text[1:]).expanduser().read_text().strip()
     except OSError as error:
         raise click.UsageError(f"{text[1:]} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{text[1:]} is no text.") from error
 
 
 def public_key(word: str) -> str:
@@ -72,7 +75,7 @@ def public_key(word: str) -> str:
 
 
 def public(key: str) -> str:
-    if "PRIVATE KEY" in key:
+    if re.search("PRIVATE KEY|Private-Lines", key):
         raise click.UsageError("That is a private key: keep it to yourself. Give the file that ends in .pub.")
     return key
 

@@ -6,7 +6,7 @@ time (BEGIN IMMEDIATE) and belongs to one process.
 
 from app.database.dialects import utc_now
 from app.database.errors import SqliteInUse, TryAgain, is_retryable, violates
-from app.database.replica import Reads
+from app.database.replica import Reads, replica_at
 from app.database.transactions import Database, Row, Session, affected, after_commit, to_its_end
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "affected",
     "after_commit",
     "is_retryable",
+    "replica_at",
     "to_its_end",
     "utc_now",
     "violates",

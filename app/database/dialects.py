@@ -25,6 +25,7 @@ POSTGRES_SETTINGS = {
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
     "jit": "off",
+    "default_transaction_isolation": "read committed",
     "timezone": "UTC",
 }
 

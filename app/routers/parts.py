@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from app import auth
-from app.database import Database, Reads
+from app.database import Database, Reads, replica_at
 from app.routers.deps import State
 from app.routers.kept import Kept
 from app.services.audit import Audit
@@ -42,10 +42,9 @@ def of(settings: Settings) -> State:
 
 
 def _reads(settings: Settings, database: Database) -> Reads:
-    if settings.database_replica_url is None:
-        return Reads(database)
-    url, pool = settings.database_replica_url.get_secret_value(), settings.database_pool
-    return Reads(database, Database(url, pool_size=pool, tls=settings.database_tls, named="replica-"))
+    url = settings.database_replica_url.get_secret_value() if settings.database_replica_url is not None else None
+    replica = replica_at(url, pool_size=settings.database_pool, tls=settings.database_tls) if url else None
+    return Reads(database, replica)
 
 
 def _throttle(settings: Settings) -> auth.Throttle:

@@ -29,7 +29,7 @@ def checked(text: str) -> str:
         raise ValueError("a public SSH key is needed as ssh-keygen writes it, such as ssh-ed25519 AAAA… name")
     try:
         key = load_ssh_public_key(text.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError) as error:
         raise ValueError(_NOT_WHOLE) from error
     if base64.b64encode(_blob(text)).decode() != text.split(" ")[1]:  # OpenSSH takes no padding beyond what is needed
         raise ValueError(_NOT_WHOLE)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import uuid_utils.compat as uuids
 
+from app import auth
 from app.database import Session
 from app.errors import Conflict, Invalid, NotFound, TooMany, Unsupported, WrongState
 from app.models import Channel, Delivery, Subscription, Topic
@@ -50,7 +51,8 @@ def secret_for(channel: Channel) -> str:
 async def create(session: Session, viewer: Viewer, wish: SubscriptionWish, ways: Ways, request_id: str) -> Subscription:
     """Mail begins with a code to an address that is to be confirmed. Raises Invalid, Conflict, Unsupported, TooMany."""
     _require(wish, ways)
-    await ledger.lock_account(session, viewer.account_id)
+    if await ledger.lock_account(session, viewer.account_id) is None:
+        raise auth.not_known()
     if await notifications.count_of(session, viewer.account_id) >= MOST:
         raise Conflict(f"An account has at most {MOST} subscriptions. Delete one that is no longer needed.")
     now, id = datetime.now(UTC), uuids.uuid7()

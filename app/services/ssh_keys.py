@@ -7,6 +7,7 @@ from typing import Any
 
 import uuid_utils.compat as uuids
 
+from app import auth
 from app.database import Session
 from app.errors import Conflict, Invalid, NameTaken, NotFound
 from app.models import SshKey
@@ -18,8 +19,9 @@ MOST = 64
 
 
 async def create(session: Session, viewer: Viewer, name: str, public_key: str, request_id: str) -> SshKey:
-    """Raises NameTaken, Conflict."""
-    await ledger.lock_account(session, viewer.account_id)
+    """Raises NameTaken, Conflict; Unauthenticated, where the user has just been deleted."""
+    if await ledger.lock_account(session, viewer.account_id) is None:
+        raise auth.not_known()
     saved = await ssh_keys.list_for(session, viewer)
     fingerprint = rules.fingerprint(public_key)
     if any(row.name == name for row in saved):
@@ -52,6 +54,7 @@ async def load(session: Session, viewer: Viewer, key: uuid.UUID | str) -> SshKey
 
 async def delete(session: Session, viewer: Viewer, key: uuid.UUID | str, request_id: str) -> None:
     """VMs that were given it keep it."""
+    await ledger.lock_account(session, viewer.account_id)
     found = await load(session, viewer, key)
     await _note(session, "ssh_key.deleted", viewer, found, request_id)
     await ssh_keys.remove(session, found.id)

@@ -53,7 +53,7 @@ def _applied(session: Session, wish: dict[str, Any], dry_run: bool, send_secrets
         raise click.ClickException(
             f"{name} is of type {found['instance_type']}, and a type never changes. Delete it first."
         )
-    patch = changes(found, wish, send_secrets)
+    patch = changes(found, _with_keys(session, wish), send_secrets)
     count = wish.get("instance_count", found["instance_count"])
     if not patch and count == found["instance_count"]:
         click.echo(f"= {name}")
@@ -72,6 +72,15 @@ def _applied(session: Session, wish: dict[str, Any], dry_run: bool, send_secrets
     if count != found["instance_count"] and not dry_run:
         begun.append(session.client.clusters.scale(found["id"], {"instance_count": count})["operation"])
     return [one for one in begun if one is not None]
+
+
+def _with_keys(session: Session, wish: dict[str, Any]) -> dict[str, Any]:
+    """The names of saved SSH keys as CMP keeps them: the keys. One that is unknown stays, for the API to refuse."""
+    keys = (wish.get("vm") or {}).get("ssh_keys") or []
+    if all(" " in key for key in keys):
+        return wish
+    saved = {one["name"]: one["public_key"] for one in session.client.ssh_keys.list(limit=500)}
+    return {**wish, "vm": {**wish["vm"], "ssh_keys": list(dict.fromkeys(saved.get(key, key) for key in keys))}}
 
 
 def changes(found: dict[str, Any], wish: dict[str, Any], send_secrets: bool) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The SSH keys that one saved for VMs."""
 
-from typing import Any, TextIO, cast
+import sys
+from typing import Any, cast
 
 import click
 
@@ -34,16 +35,16 @@ def list_keys(session: Session, output: Output) -> None:
 
 @ssh_keys.command()
 @click.argument("name")
-@click.argument("file", type=click.File(), default="-")
+@click.argument("file", default="-")
 @outputs(_COLUMNS, listing=False)
 @pass_session
-def add(session: Session, output: Output, name: str, file: TextIO) -> None:
+def add(session: Session, output: Output, name: str, file: str) -> None:
     """Save the public key in FILE, or from stdin, as NAME.
 
     \b
     cmpctl ssh-keys add laptop ~/.ssh/id_ed25519.pub
     """
-    key = sizes.public(file.read().strip())
+    key = sizes.public(sys.stdin.read().strip() if file == "-" else sizes.contents(f"@{file}"))
     output.shown(cast(Any, session.client.ssh_keys.create({"name": name, "public_key": key})))
 
 

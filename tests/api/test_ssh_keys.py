@@ -17,6 +17,12 @@ from app.rules import ssh_keys as rules
 from app.services import ssh_keys
 from tests.api.running import Api, Caller, public_key
 
+_COMPRESSED = (
+    "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAAAh"
+    "A5Dq2VlXRPzar1iRIPQ7294MiuHruw2rqp9s+mP7ZtAL"
+)
+"""Its point is compressed, which OpenSSH does not take."""
+
 
 async def saved(caller: Caller, name: str) -> str:
     key = public_key()
@@ -76,6 +82,7 @@ async def test_what_is_no_good_key_is_refused_with_the_reason_and_never_repeated
     whole = public_key()
     for sent, reason in (
         (private, "this is a private key"),
+        (_COMPRESSED, "no whole SSH key"),
         ("PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\nAAAA\n", "this is a private key"),
         ("ssh-dss AAAAB3NzaC1kc3MAAACB ada", "DSA"),
         (weak.decode(), "2048"),

@@ -97,7 +97,7 @@ async def replicas(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFact
             yield replicas
             for client in replicas.clients.values():
                 await client.aclose()
-            assert await _read_from_the_replica(replicas.second) > 60
+            assert await _read_from_the_replica(replicas.second) > 0
         finally:
             for platform in made:
                 platform.stop()

@@ -16,6 +16,10 @@ def saving_ssh_keys(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     assert (made["public_key"], made["fingerprint"][:7]) == (laptop, "SHA256:")
     ada("ssh-keys", "add", "desk", input=f"{desk}\n")
     assert "called desk" in ada("ssh-keys", "add", "again", "-", input=desk, code=6).err
+    (place / "laptop.ppk").write_text("PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\ncanary\n")
+    (place / "laptop.der").write_bytes(b"\x30\x82\xff")
+    for file, says in (("laptop.ppk", "private key"), ("laptop.der", "no text"), ("never.pub", "cannot be read")):
+        assert says in ada("ssh-keys", "add", "secret", str(place / file), code=2).err
     for words in (("ssh-keys", "add", "secret"), ("launch", "lab", "-t", "vm", "--ssh-key")):
         refused = ada(*words, str(place / "laptop"), code=2)
         assert ("ends in .pub" in refused.err, "canary" in refused.err) == (True, False)
@@ -31,6 +35,10 @@ def saving_ssh_keys(admin: Cmpctl, ada: Cmpctl, place: Path) -> None:
     with contextlib.chdir(place):  # where there is a file of that name
         assert "ends in .pub" in ada("launch", "lab", "-t", "vm", *size, "--ssh-key", "laptop", code=2).err
     ada("launch", "lab", "-t", "vm", *size, "--ssh-key", "laptop", "--ssh-key", "desk")
+    wish = {"name": "lab", "instance_type": "vm", "vm": {"ssh_keys": ["laptop", "desk"]}}
+    assert ada("apply", "-f", "-", input=json.dumps(wish)).out == "= lab\n"
+    wish["vm"] = {"ssh_keys": ["desk"]}
+    assert "ssh_keys" in ada("apply", "-f", "-", "--dry-run", input=json.dumps(wish)).out
     assert "VMs that were given it keep it" in ada("ssh-keys", "delete", "laptop").err
     assert ada("ssh-keys", "list", "-o", "name").lines == ["desk"]
     assert ada.get("/clusters/lab")["vm"]["ssh_keys"] == [laptop, desk]

@@ -97,7 +97,7 @@ function Form({ images, flavours, policy, saved }: Given) {
       command: "",
       env: "",
       ports: "",
-      saved: saved.slice(0, MOST_KEYS),
+      left: saved.slice(MOST_KEYS),
       keys: "",
       userData: "",
     },
@@ -110,7 +110,7 @@ function Form({ images, flavours, policy, saved }: Given) {
     quiet: true,
     done: ({ name }) => `${name} is being made.`,
   });
-  const wish = wishOf(at);
+  const wish = wishOf(at, saved);
 
   function submit() {
     setWrong(null);
@@ -172,8 +172,14 @@ function Form({ images, flavours, policy, saved }: Given) {
             {at.kind === "vm" && saved.length > 0 && (
               <Checkbox.Group
                 label="Your SSH keys"
-                description="They may log in, where the image runs cloud-init."
-                {...form.getInputProps("saved")}
+                description={`They may log in, where the image runs cloud-init.${saved.length > MOST_KEYS ? ` At most ${MOST_KEYS}.` : ""}`}
+                value={saved.filter((name) => !at.left.includes(name))}
+                onChange={(chosen) =>
+                  form.setFieldValue(
+                    "left",
+                    saved.filter((name) => !chosen.includes(name)),
+                  )
+                }
               >
                 <Group mt="xs">
                   {saved.map((name) => (

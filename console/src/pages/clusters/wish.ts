@@ -18,14 +18,14 @@ export type Fields = {
   command: string;
   env: string;
   ports: string;
-  /** Names of saved keys. */
-  saved: string[];
+  /** Names of saved keys that it is not given. */
+  left: string[];
   keys: string;
   userData: string;
 };
 
 /** What the API is asked for. What it refuses it says itself; here only lines of text become lists. */
-export function wishOf(at: Fields): { body: Wish; env: string | null } {
+export function wishOf(at: Fields, saved: string[]): { body: Wish; env: string | null } {
   const sized = at.flavour !== OWN;
   const lines = (text: string) =>
     text
@@ -49,7 +49,7 @@ export function wishOf(at: Fields): { body: Wish; env: string | null } {
       : {}),
     ...(ports.length ? { ports } : {}),
   };
-  const keys = [...at.saved, ...lines(at.keys)];
+  const keys = [...saved.filter((name) => !at.left.includes(name)), ...lines(at.keys)];
   const vm: Partial<Schemas["VmSettings"]> = {
     ...(keys.length ? { ssh_keys: keys } : {}),
     ...(at.userData.trim() ? { cloud_init: { user_data: at.userData } } : {}),

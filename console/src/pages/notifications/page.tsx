@@ -37,7 +37,7 @@ export function Notifications() {
       <Loaded query={query}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="You are told nowhere yet" action={add}>
+            <Empty title="No notifications yet" action={add}>
               CMP calls a program of yours, or writes a mail, when:
               <List my="xs" ta="left">
                 {Object.values(TOPICS).map((topic) => (
@@ -134,7 +134,7 @@ function Target({ of, mayWrite, confirm }: Given) {
           ["Told when", topics.map((topic) => TOPICS[topic]).join(", ")],
           [
             "Last message",
-            <Box key="last" mih={48}>
+            <Box key="last" mih={48} aria-live="polite">
               <Trouble error={sent.error} again={() => sent.refetch()} />
               {last ? <Message of={last} now={sent.dataUpdatedAt} /> : sent.isSuccess && "None yet."}
             </Box>,
@@ -147,7 +147,7 @@ function Target({ of, mayWrite, confirm }: Given) {
         </Text>
         <Messages query={sent} resend={mayWrite ? resend.mutate : null} />
       </Modal>
-      <Confirm opened={deleting} onClose={kept} title="Be told there no more?" verb="Delete" sending={remove}>
+      <Confirm opened={deleting} onClose={kept} title="Stop notifications there?" verb="Delete" sending={remove}>
         <Text size="sm" fw={500} mb="xs" style={{ overflowWrap: "anywhere" }}>
           {target}
         </Text>
@@ -158,9 +158,12 @@ function Target({ of, mayWrite, confirm }: Given) {
   );
 }
 
-/** How long what is known of messages stands: to the next try, in milliseconds. */
+/** How long what is known of messages stands: to the next try, in milliseconds; half a minute where none is due. */
 function until(known: { pages: { items: { next_try_at: string | null }[] }[] } | undefined): number {
   const due = known?.pages.flatMap(({ items }) => items.flatMap((one) => one.next_try_at ?? [])) ?? [];
+  if (due.length === 0) {
+    return 30_000;
+  }
   const next = Math.min(...due.map((when) => Date.parse(when) - Date.now()));
   return Math.min(10_000, Math.max(2_000, next));
 }

@@ -41,8 +41,8 @@ function None() {
   return (
     <Stack gap="xs">
       <Text size="sm">
-        None. Virtual machines that you create are given the keys that you add here, and let you in with them. If you
-        have none yet, make one on your own computer:
+        None. Save the keys that you log in with: the page that creates virtual machines offers them, and cmpctl launch
+        takes their names. If you have none yet, make one on your own computer:
       </Text>
       <Code block tabIndex={0}>
         ssh-keygen -t ed25519
@@ -105,7 +105,7 @@ function Add({ close }: { close: () => void }) {
   const [name, setName] = useState("");
   const [key, setKey] = useState("");
   // It does not even leave the browser.
-  const secret = key.includes("PRIVATE KEY");
+  const secret = /PRIVATE KEY|Private-Lines/.test(key);
   const add = useSending(
     () => data(api.POST("/api/v1/ssh-keys/", { body: { name: name.trim(), public_key: key.trim() } })),
     close,
