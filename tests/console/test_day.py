@@ -47,7 +47,9 @@ def test_the_quota_says_no_and_the_administrator_gives_more(
 
 def test_vms_are_given_the_keys_that_one_saved(person: People, open_page: Open, eyes: KubeEyes) -> None:
     ada, key = person(), public_key()
-    page = open_page(ada, "/account")
+    page = open_page(ada, "/clusters/new")  # which knows of no key yet
+    page.get_by_text("Virtual machines", exact=True).click()
+    page.get_by_role("link", name="Account and tokens").click()
     page.get_by_role("button", name="Add an SSH key").click()
     dialog = page.get_by_role("dialog", name="Add an SSH key")
     dialog.get_by_label("Name").fill("laptop")
@@ -63,7 +65,7 @@ def test_vms_are_given_the_keys_that_one_saved(person: People, open_page: Open, 
     assert ada.api.post("/ssh-keys/", json=other).status_code == 201
 
     name = f"keyed-{ada.name}"
-    page.goto("/clusters/new")
+    page.keyboard.press("Alt+n")
     page.get_by_label("Name", exact=False).first.fill(name)
     page.get_by_text("Virtual machines", exact=True).click()
     page.get_by_label("Reference").fill("docker.io/library/debian:12")

@@ -89,7 +89,7 @@ def test_a_webhook_is_added_tested_and_deleted(person: People, open_page: Open, 
     page = open_page(person(), by=Keys)
     hand = Keys(page)
     hand.go("/notifications")
-    expect(page.get_by_role("heading", name="You are told nowhere yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No notifications yet")).to_be_visible()
     hand.press(page.get_by_role("button", name="Add a target"))
     hand.type(page.get_by_role("textbox", name="URL"), told.receiver.url)
     hand.tick(page.get_by_label("An instance fails"))
@@ -110,7 +110,7 @@ def test_a_webhook_is_added_tested_and_deleted(person: People, open_page: Open, 
     expect(page.get_by_role("dialog")).to_be_hidden()
     hand.press(page.get_by_role("button", name=f"Delete: {told.receiver.url}"))
     hand.press(page.get_by_role("dialog").get_by_role("button", name="Delete"))
-    expect(page.get_by_role("heading", name="You are told nowhere yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No notifications yet")).to_be_visible()
 
 
 def test_a_mail_address_is_confirmed_with_the_code_that_was_sent_there(
