@@ -35,11 +35,10 @@ _UNSAID = "It does not say that it follows a primary: no streaming standby, or i
 _ANOTHER = "It is no standby of this database, but another's."
 _WHICH = "current_database() || ' ' || system_identifier FROM pg_control_system()"
 # A commit that others see is flushed, but for this setting. The first eight digits name the timeline.
-_PRIMARY = f"""
+_PRIMARY = """
 SELECT CASE current_setting('synchronous_commit')
        WHEN 'off' THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END::text,
-       left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
-       {_WHICH}
+       left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
 """
 # The timeline, too: a standby that was ahead of the one that was promoted has what the new primary never had.
 _REPLICA = f"""
@@ -59,9 +58,9 @@ def replica_at(url: str, *, pool_size: int, tls: str | None) -> Database:
 
 
 class _Position(NamedTuple):
+    which: str
     of_log: str
     timeline: str
-    which: str
 
 
 class _Behind(Exception):
@@ -116,6 +115,7 @@ class Reads:
         self._opened = False
         self._asking = asyncio.Lock()
         self._next: asyncio.Task[_Position] | None = None
+        self._which: str | None = None
         self._alone_until = 0.0
         self._trouble: str | None = None
 
@@ -208,7 +208,9 @@ class Reads:
         async with self._asking:
             self._next = None
             assert self._primary.postgres is not None
-            return _Position(*await self._primary.postgres.fetchrow(_PRIMARY))
+            if self._which is None:  # the next primary is the same in this
+                self._which = await self._primary.postgres.fetchval(f"SELECT {_WHICH}")
+            return _Position(self._which, *await self._primary.postgres.fetchrow(_PRIMARY))
 
     def _leave_alone(self, seconds: float) -> None:
         self._alone_until = time.monotonic() + seconds

@@ -126,13 +126,18 @@ async def test_what_it_replays_comes_before_a_long_read(client: Following, pair:
     written, conflicts = await client.write(), _conflicts()
     asked: list[bool] = []
 
+    async def alter() -> None:
+        await asyncio.sleep(0.5)
+        async with client.database.engine.begin() as connection:
+            await connection.execute(sa.text("ALTER TABLE numbers ADD COLUMN more integer"))
+
     async def look(session: Session) -> int:
         replica, number = (await session.execute(_LAST)).one()
         asked.append(replica)
         if replica:
-            async with client.database.engine.begin() as connection:
-                await connection.execute(sa.text("ALTER TABLE numbers ADD COLUMN more integer"))
-            await session.execute(sa.text("SELECT pg_sleep(0.8)"))
+            altered = asyncio.create_task(alter())
+            await session.execute(sa.text("SELECT pg_sleep(20)"))
+            await altered
         return int(number)
 
     assert await client.reads.look(look) == written
