@@ -18,7 +18,7 @@ import pytest
 from testbed import proxies
 from testbed.databases import PostgreSQL
 from testbed.processes import free_port
-from tests.e2e.platform import ROOT, Platform, simulator, user
+from tests.e2e.platform import ROOT, Platform, eventually, simulator, user
 from tests.e2e.sockets import Streams, heard
 from tests.kube.tls import Authority
 
@@ -46,6 +46,19 @@ class Front:
     def lines(self, text: str) -> list[int]:
         """In how many lines of each process's log it stands."""
         return [sum(text in line for line in replica.log("api", 100_000).splitlines()) for replica in self.replicas]
+
+    async def line(self, request_id: str) -> str:
+        """The one of all logs that says it; it is written after the answer has gone."""
+        found: list[str] = []
+
+        async def written() -> bool:
+            logs = (replica.log("api", 100_000).splitlines() for replica in self.replicas)
+            found[:] = [line for log in logs for line in log if request_id in line]
+            return bool(found)
+
+        await eventually(written, "the request is in a log")
+        (line,) = found
+        return line
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +99,8 @@ async def test_what_passes_and_what_does_not(proxy: str, front: Front, ada: str)
         )
         assert (mine.status_code, mine.headers["x-request-id"]) == (200, f"mine-{proxy}")
         assert "max-age" in mine.headers["strict-transport-security"], "CMP knows that they came by TLS"
-        seen = [
-            line
-            for replica in front.replicas
-            for line in replica.log("api", 1000).splitlines()
-            if f"mine-{proxy}" in line
-        ]
-        assert len(seen) == 1
-        assert f'"address": "{_CLIENT}"' in seen[0]
-        made = (await http.get("/api/v1/users/me")).headers["x-request-id"]
-        assert sum(front.lines(made)) == 1
+        assert f'"address": "{_CLIENT}"' in await front.line(f"mine-{proxy}")
+        await front.line((await http.get("/api/v1/users/me")).headers["x-request-id"])
         assert (await http.post("/api/v1/clusters/", content=b" " * 1_200_000)).status_code == 413
 
 
