@@ -63,7 +63,8 @@ def _left(folder: Path) -> list[str]:
     """Traces of the node in `folder`: it, its cgroups, and processes that have it on their command line or as root."""
     found = [str(folder)] if folder.exists() else []
     for hierarchy in cgroups.hierarchies():
-        found += [str(path) for path in hierarchy.mount.rglob(folder.name)]
+        # Unlike rglob it passes over what goes away meanwhile.
+        found += [f"{place}/{folder.name}" for place, names, _ in os.walk(hierarchy.mount) if folder.name in names]
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text()
