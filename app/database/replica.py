@@ -33,7 +33,7 @@ _WRONG = (
 )
 _UNSAID = "It does not say that it follows a primary: no streaming standby, or its role lacks pg_read_all_stats."
 _ANOTHER = "It is no standby of this database, but another's."
-_WHICH = "current_database() || ' ' || system_identifier FROM pg_control_system()"
+_WHICH = "SELECT current_database() || ' ' || system_identifier FROM pg_control_system()"
 # A commit that others see is flushed, but for this setting. The first eight digits name the timeline.
 _PRIMARY = """
 SELECT CASE current_setting('synchronous_commit')
@@ -41,11 +41,11 @@ SELECT CASE current_setting('synchronous_commit')
        left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
 """
 # The timeline, too: a standby that was ahead of the one that was promoted has what the new primary never had.
-_REPLICA = f"""
+_REPLICA = """
 SELECT pg_last_wal_replay_lsn() >= CAST(CAST($1 AS text) AS pg_lsn),
        (SELECT upper(lpad(to_hex(received_tli), 8, '0')) FROM pg_stat_wal_receiver),
-       {_WHICH}
-"""  # noqa: S608
+       (SELECT current_database() || ' ' || system_identifier FROM pg_control_system())
+"""
 _REPLICA_NAMED = sa.text(_REPLICA.replace("$1", ":position"))
 
 
@@ -209,7 +209,7 @@ class Reads:
             self._next = None
             assert self._primary.postgres is not None
             if self._which is None:  # the next primary is the same in this
-                self._which = await self._primary.postgres.fetchval(f"SELECT {_WHICH}")
+                self._which = await self._primary.postgres.fetchval(_WHICH)
             return _Position(self._which, *await self._primary.postgres.fetchrow(_PRIMARY))
 
     def _leave_alone(self, seconds: float) -> None:
