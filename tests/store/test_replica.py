@@ -220,6 +220,15 @@ async def test_one_that_is_none(pair: tuple[PostgreSQL, Standby], who: dict[str,
     pair[0].drop_database("none")
 
 
+async def test_a_role_that_may_see_what_it_follows_is_enough(pair: tuple[PostgreSQL, Standby]) -> None:
+    url = sa.make_url(pair[0].create_database("granted"))
+    pair[0].execute("CREATE ROLE looks LOGIN PASSWORD 'looks'")
+    pair[0].execute("GRANT pg_read_all_stats, pg_read_all_data TO looks")
+    other = url.set(port=pair[1].port, username="looks", password="looks")
+    async with _following(*(one.render_as_string(hide_password=False) for one in (url, other))) as client:
+        await client.see_by(replica=True)
+
+
 async def test_one_that_was_ahead_of_the_one_that_was_promoted(postgresql: PostgreSQL) -> None:
     """It has come further than the new primary is, with rows that this never had."""
     with PostgreSQL() as primary, Standby(primary) as promoted, Standby(primary) as ahead:
